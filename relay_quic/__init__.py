@@ -1,0 +1,1 @@
+"""A small blind relay over QUIC: it orders opaque messages and fans out opaque datagrams."""

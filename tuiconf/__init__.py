@@ -1,0 +1,1 @@
+"""End-to-end encrypted conference calls for terminals, headless machines and scripts."""

@@ -1,0 +1,1 @@
+"""One outside thing each: the relay connection, the sound card, files, pipes, stores, the clock."""

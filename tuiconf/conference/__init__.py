@@ -1,0 +1,1 @@
+"""The conference as a pure state machine: session, roster, policy, epochs, events, commands."""

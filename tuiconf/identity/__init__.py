@@ -1,0 +1,1 @@
+"""Who people are: keys, names, links, verification codes. Pure."""

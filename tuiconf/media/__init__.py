@@ -1,0 +1,1 @@
+"""What is done to sound between the microphone and the network, and back. Pure."""
