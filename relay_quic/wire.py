@@ -177,9 +177,7 @@ class Ordered(Message, frozen=True, kw_only=True, array_like=True, forbid_unknow
     data: bytes
 
 
-class Accepted(
-    Message, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="accepted"
-):
+class Accepted(Message, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="accepted"):
     """The request has the place `seq`; everything with a lower `seq` has been sent before this."""
 
     request: U32
@@ -247,9 +245,10 @@ def decode_client(body: bytes) -> ClientMessage:
         WireError: it is not one.
     """
     try:
-        return _client_decoder.decode(body)
+        message: ClientMessage = _client_decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError("a message from a client could not be read") from error
+    return message
 
 
 def decode_relay(body: bytes) -> RelayMessage:
@@ -259,9 +258,10 @@ def decode_relay(body: bytes) -> RelayMessage:
         WireError: it is not one.
     """
     try:
-        return _relay_decoder.decode(body)
+        message: RelayMessage = _relay_decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError("a message from the relay could not be read") from error
+    return message
 
 
 class Deframer:
