@@ -11,6 +11,7 @@ length over the limit is a `WireError`, and the connection is closed.
 from __future__ import annotations
 
 import enum
+import hashlib
 from typing import Annotated, Final, NewType
 
 import msgspec
@@ -36,8 +37,17 @@ MAX_MESSAGE_BYTES: Final = 1 << 20
 # Before a connection has shown a proof it may only say `Enter`, which is far smaller than this.
 MAX_FIRST_MESSAGE_BYTES: Final = 1 << 10
 
+# What everyone in the room receives a copy of. A commit with a path through a tree of 2,000 blank nodes is about
+# 160 kB; a chat line or a proposal is under 4 kB. Doubling either doubles what one sender can make the relay send
+# to each of up to 1,024 receivers in one go.
+MAX_COMMIT_BYTES: Final = 1 << 18
+MAX_PUBLISH_BYTES: Final = 1 << 16
+
 # A note is a knock (a sealed KeyPackage, under 2 kB) or an announcement; it is not kept.
 MAX_NOTE_BYTES: Final = 1 << 14
+
+# `welcome_to` and `connections`: four times as many as a room holds.
+MAX_CONNECTIONS_LISTED: Final = 4096
 
 # aioquic jams for ever on a DATAGRAM frame of 1,180 bytes or more (FACTS.md), so the relay's door is well below.
 MAX_DATAGRAM_BYTES: Final = 1100
@@ -47,8 +57,22 @@ U53 = Annotated[int, msgspec.Meta(ge=0, le=(1 << 53) - 1)]
 RoomId = Annotated[bytes, msgspec.Meta(min_length=ROOM_ID_BYTES, max_length=ROOM_ID_BYTES)]
 Proof = Annotated[bytes, msgspec.Meta(min_length=PROOF_BYTES, max_length=PROOF_BYTES)]
 Token = Annotated[bytes, msgspec.Meta(min_length=TOKEN_BYTES, max_length=TOKEN_BYTES)]
-Note16k = Annotated[bytes, msgspec.Meta(max_length=MAX_NOTE_BYTES)]
-Connections = Annotated[list[U32], msgspec.Meta(max_length=4096)]
+CommitData = Annotated[bytes, msgspec.Meta(max_length=MAX_COMMIT_BYTES)]
+PublishData = Annotated[bytes, msgspec.Meta(max_length=MAX_PUBLISH_BYTES)]
+NoteData = Annotated[bytes, msgspec.Meta(max_length=MAX_NOTE_BYTES)]
+Connections = Annotated[list[U32], msgspec.Meta(max_length=MAX_CONNECTIONS_LISTED)]
+
+
+_ROOM_ID_LABEL: Final = b"tuiconf v1 room id"
+
+
+def room_id(proof: bytes) -> bytes:
+    """The room that `proof` admits to: 32 bytes.
+
+    A hash of the proof, so that the relay verifies admission without keeping anything, and nobody can occupy a
+    room by knowing its id alone.
+    """
+    return hashlib.sha256(_ROOM_ID_LABEL + proof).digest()
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True):
@@ -72,7 +96,10 @@ class Resume(Message, frozen=True, kw_only=True, array_like=True, forbid_unknown
 
 
 class Enter(Message, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="enter"):
-    """The first message of every connection. `room` must be `room_id(proof)`."""
+    """The first message of every connection. `room` must be `room_id(proof)`.
+
+    Nothing else is said before `Entered` has come: until then the relay takes messages of 1 kB only.
+    """
 
     room: RoomId
     proof: Proof
@@ -85,12 +112,13 @@ class Commit(Message, frozen=True, kw_only=True, array_like=True, forbid_unknown
     `after` is the `seq` of the last commit its sender has processed (0 when there was none). The relay accepts
     the first commit for each such place and refuses the rest, which makes it the first commit for an epoch
     without the relay having to know epochs; a commit that members refuse uses up its place, and the next one
-    names it. `welcome` goes to the connections `welcome_to` and to nobody else, with the commit or not at all.
+    names it. `welcome` goes to the connections `welcome_to` and to nobody else, with the commit or not at all: when
+    one of them is not connected the whole commit is refused (`no_such_connection`) and its place stays free.
     """
 
     request: U32
     after: U53
-    data: bytes
+    data: CommitData
     welcome: bytes
     welcome_to: Connections
 
@@ -100,14 +128,18 @@ class Publish(Message, frozen=True, kw_only=True, array_like=True, forbid_unknow
 
     request: U32
     handshake: bool
-    data: bytes
+    data: PublishData
 
 
 class Note(Message, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="note"):
-    """Something said outside the order and not kept: a knock, an announcement. `to` None is everyone else."""
+    """Something said outside the order and not kept: a knock, an announcement. `to` None is everyone else.
 
+    Answered only when it is refused.
+    """
+
+    request: U32
     to: U32 | None
-    data: Note16k
+    data: NoteData
 
 
 class Leave(Message, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="leave"):
@@ -153,9 +185,11 @@ class GoodbyeCode(enum.StrEnum):
 class Entered(Message, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="entered"):
     """The answer to `Enter`.
 
-    `incarnation` is new whenever the relay makes the room anew, and with it `seq` starts again. `resumed` says
-    that everything after `Resume.after` follows; otherwise `last_seq` and `last_commit` are where the room is.
-    `connections` are all in the room, this one (`connection`) included, in ascending order.
+    `incarnation` is new whenever the relay makes the room anew, and with it `seq` starts again. `last_seq` and
+    `last_commit` are where the room is now. `resumed` says that what was ordered after `Resume.after` follows, up
+    to `last_seq`: all commits and handshake messages, and the application messages that are still kept. Otherwise
+    the connection and its token are new. `connections` are all in the room, this one (`connection`) included, in
+    ascending order.
     """
 
     incarnation: Token
@@ -169,7 +203,10 @@ class Entered(Message, frozen=True, kw_only=True, array_like=True, forbid_unknow
 
 
 class Ordered(Message, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="ordered"):
-    """The room's next message. Not sent to its own sender, but for what is replayed after a resumption."""
+    """The room's next message. Not sent to its own sender, but for what is replayed after a resumption.
+
+    Everyone else in the room receives every one, in order and without a gap, the joiners of a commit included.
+    """
 
     seq: U53
     sender: U32
@@ -192,7 +229,11 @@ class Refused(Message, frozen=True, kw_only=True, array_like=True, forbid_unknow
 
 
 class Welcome(Message, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="welcome"):
-    """An MLS Welcome for this connection; its commit has the place `seq`, and what is later follows."""
+    """An MLS Welcome for this connection. Its commit has the place `seq`, came right before, and is not for it.
+
+    After a resumption it may come a second time: one that arrived with the last message before the connection
+    was lost is sent again, because the relay cannot know.
+    """
 
     seq: U53
     sender: U32
@@ -203,11 +244,11 @@ class Noted(Message, frozen=True, kw_only=True, array_like=True, forbid_unknown_
     """A note from `sender`."""
 
     sender: U32
-    data: Note16k
+    data: NoteData
 
 
 class Came(Message, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="came"):
-    """A connection entered the room, or was resumed."""
+    """A connection entered the room, or one that was `Gone` was resumed. The two alternate strictly."""
 
     connection: U32
 
