@@ -140,15 +140,16 @@ class ReceiverQueue:
         self._waiting.append(_Waiting(now, sender, kind, data))
 
     def drain(self, *, now: float) -> list[bytes]:
-        """What may be sent to the receiver now, oldest first. What its rate does not allow is dropped."""
+        """What may be sent to the receiver now, oldest first. The oldest go when its rate does not allow all."""
         ready: list[bytes] = []
-        for waiting in self._waiting:
+        for waiting in reversed(self._waiting):
             if now - waiting.arrived <= MAX_AGE_S and self._budget.take(len(waiting.data), now=now):
                 ready.append(waiting.data)
             else:
                 self.dropped += 1
         self._waiting.clear()
         self._per_sender.clear()
+        ready.reverse()
         return ready
 
     def _drop_oldest(self, *, of: PeerId | None) -> None:
