@@ -1,0 +1,205 @@
+"""Decoding a file that PyAV reads, in a thread of its own, a bounded time ahead of what is played."""
+
+from __future__ import annotations
+
+import contextlib
+import stat
+import threading
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from tuiconf.adapters.audio.base import SAMPLE_RATE, AudioError, Frame
+from tuiconf.adapters.audio.fifo import SampleFifo
+
+if TYPE_CHECKING:
+    import av
+
+# Two seconds, 384 kB: rides out a slow disk. More only costs memory.
+AHEAD_SAMPLES: Final = 2 * SAMPLE_RATE
+
+# A file that is damaged throughout is given up after this many broken packets in a row, not read to its end.
+MAX_BROKEN_PACKETS: Final = 500
+
+# Formats that are lists of other files, or of none at all: a playlist somebody sent must not make us read, and say
+# aloud into a call, what it names.
+REFERRING_FORMATS: Final = frozenset(
+    (
+        "concat",
+        "concatf",
+        "dash",
+        "ffmetadata",
+        "hls",
+        "imf",
+        "lavfi",
+        "rtp",
+        "rtsp",
+        "sap",
+        "sdp",
+        "webm_dash_manifest",
+    )
+)
+
+
+class FileDecoder:
+    """Fills `fifo` with the file's first audio stream, mixed down to mono at 48 kHz."""
+
+    def __init__(self, path: Path, *, loop: bool) -> None:
+        self.fifo = SampleFifo()
+        self.failed: AudioError | None = None
+        self.finished = False
+        self._path = path
+        self._loop = loop
+        self._room = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="audio file", daemon=True)
+
+    def start(self, *, on_ready: Callable[[], None]) -> None:
+        """Begin. `on_ready` is called once, in the thread, when there is something to play, or never will be."""
+        self._on_ready = on_ready
+        self._thread.start()
+
+    def consumed(self) -> None:
+        """To be called after taking from `fifo`."""
+        if self.fifo.level < AHEAD_SAMPLES // 2:
+            with self._room:
+                self._room.notify()
+
+    def stop(self) -> None:
+        """Ask the thread to end; it is not waited for."""
+        with self._room:
+            self._stopping = True
+            self._room.notify()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for the thread. A decoder stuck in a hostile file is left behind: the thread is a daemon."""
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        import av
+
+        try:
+            check_regular(self._path)
+            while True:
+                heard = self._decode_once()
+                if not heard:
+                    raise AudioError(f"{self._path} has an audio track without any audio in it")
+                if not self._loop or self._stopping:
+                    break
+        except AudioError as error:
+            self.failed = error
+        except (av.error.FFmpegError, OSError, ValueError, MemoryError) as error:
+            self.failed = AudioError(f"{self._path} cannot be played: {reason(error)}")
+        finally:
+            self.finished = True
+            self._announce()
+
+    def _decode_once(self) -> bool:
+        heard = False
+        with contextlib.closing(decode(self._path)) as blocks:
+            for block in blocks:
+                heard = heard or len(block) > 0
+                if not self._put(block):
+                    break
+        return heard
+
+    def _put(self, block: Frame) -> bool:
+        self.fifo.push(block)
+        self._announce()
+        with self._room:
+            while self.fifo.level >= AHEAD_SAMPLES and not self._stopping:
+                self._room.wait()
+            return not self._stopping
+
+    def _announce(self) -> None:
+        on_ready, self._on_ready = self._on_ready, lambda: None
+        on_ready()
+
+
+def decode(path: Path) -> Generator[Frame]:
+    """The file's first audio stream in mono blocks at 48 kHz, decoded as they are asked for.
+
+    Raises:
+        AudioError: it is not audio.
+        FFmpegError, OSError, ValueError: it cannot be read.
+    """
+    import av
+
+    try:
+        # `file:` and the whitelists: whatever its name or content, only this one local file is ever opened.
+        container = av.open(
+            f"file:{path}",
+            options={
+                "protocol_whitelist": "file",
+                "format_whitelist": ",".join(sorted(av.formats_available - REFERRING_FORMATS)),
+            },
+            metadata_errors="ignore",
+        )
+    except (av.error.InvalidDataError, av.error.ArgumentError) as error:
+        raise AudioError(f"{path} is not an audio file that can be read") from error
+    with container:
+        if not container.streams.audio:
+            raise AudioError(f"{path} has no audio track")
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+        for decoded in _frames(container):
+            yield from _blocks(resampler, decoded)
+        yield from _blocks(resampler, None)
+
+
+def _frames(container: av.container.InputContainer) -> Iterator[av.AudioFrame]:
+    """Every frame that decodes: a damaged packet costs itself only, and a file that breaks off ends there."""
+    import av
+
+    stream = container.streams.audio[0]
+    packets = container.demux(stream)
+    broken = 0
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.error.InvalidDataError:
+            return
+        if packet is None:
+            return
+        try:
+            frames = stream.codec_context.decode(packet if packet.size else None)
+        except av.error.EOFError:
+            return
+        except av.error.InvalidDataError:
+            broken += 1
+            if broken > MAX_BROKEN_PACKETS:
+                return
+            continue
+        if frames:
+            broken = 0
+        yield from frames
+
+
+def _blocks(resampler: av.AudioResampler, decoded: av.AudioFrame | None) -> Iterator[Frame]:
+    for frame in resampler.resample(decoded):
+        yield np.ascontiguousarray(frame.to_ndarray()[0], dtype=np.float32)
+
+
+def check_regular(path: Path) -> None:
+    """Refuse what would block, or never end.
+
+    Raises:
+        AudioError: the path is not a readable regular file.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise AudioError(f"{path} cannot be opened: {reason(error)}") from error
+    if stat.S_ISDIR(mode):
+        raise AudioError(f"{path} is a folder, not an audio file")
+    if not stat.S_ISREG(mode):
+        raise AudioError(f"{path} is not a regular file: pipe it in, with - as the audio input")
+
+
+def reason(error: BaseException) -> str:
+    """Why, in the system's own words and without its numbers."""
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(text)[:1].lower() + str(text)[1:200]
