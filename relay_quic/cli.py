@@ -1,0 +1,127 @@
+"""`relay-quic serve`: the relay as a command. `tuiconf relay` is the same."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from relay_quic.config import QUIC_CHOICES, RelayConfig, format_address, load, parse_listen
+from relay_quic.errors import ConfigError, RelayError
+
+_EVERY_ADDRESS: Final = frozenset({"", "::", "0.0.0.0"})  # noqa: S104  # compared with, not listened on
+
+# Addresses for documentation (RFC 5737, RFC 3849). Connecting a UDP socket sends nothing; it only makes the system
+# choose the address it would send from.
+_ELSEWHERE: Final = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and give its exit code: 0, 1 for a failure, 2 for usage or configuration."""
+    parser = argparse.ArgumentParser(prog="relay-quic", description="A small blind relay for encrypted calls.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    serve = commands.add_parser("serve", help="run a relay until it is told to stop")
+    add_arguments(serve)
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as stop:  # argparse has said why
+        return stop.code if isinstance(stop.code, int) else 2
+    return run(args)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `serve`."""
+    parser.add_argument("--listen", metavar="HOST:PORT", help="where to listen (every address, port 4433; 0: any free)")
+    parser.add_argument("--cert", metavar="FILE", type=Path, help="certificate chain, PEM (default: makes its own)")
+    parser.add_argument("--key", metavar="FILE", type=Path, help="its private key, PEM")
+    parser.add_argument("--quic", choices=QUIC_CHOICES, help="which QUIC library (auto: the fastest installed)")
+    parser.add_argument("--config", metavar="FILE", type=Path, help="settings, TOML; the options here come first")
+    parser.add_argument("--verbose", action="store_true", help="print counters as JSON to stderr when it ends")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve as the parsed options say, until SIGTERM or SIGINT; the exit code."""
+    try:
+        config = _config(args)
+    except ConfigError as error:
+        return _fail(error, 2)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(config, verbose=args.verbose))
+    except RelayError as error:
+        return _fail(error, 1)
+    except BrokenPipeError:
+        # Or Python complains once more when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _fail("nobody reads what I print any more", 1)
+    return 0
+
+
+def _fail(problem: object, code: int) -> int:
+    print(f"relay-quic: {problem}", file=sys.stderr)  # noqa: T201
+    return code
+
+
+def _config(args: argparse.Namespace) -> RelayConfig:
+    """The file's settings, and over them those of the command line."""
+    config = load(args.config) if args.config is not None else RelayConfig()
+    if args.listen is not None:
+        config = replace(config, listen=parse_listen(args.listen))
+    if args.quic is not None:
+        config = replace(config, quic=args.quic)
+    if args.cert is not None or args.key is not None:
+        config = replace(config, cert_file=args.cert, key_file=args.key)
+    return config
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """uvloop where the `fast` extra has installed it."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+async def _serve(config: RelayConfig, *, verbose: bool) -> None:
+    from relay_quic.server import serve  # imports a QUIC library, which --help need not wait for
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with serve(config) as running:
+
+        def print_metrics() -> None:
+            print(running.relay.metrics_line(), file=sys.stderr, flush=True)  # noqa: T201
+
+        loop.add_signal_handler(signal.SIGUSR1, print_metrics)
+        host, port = running.address
+        to_type = format_address(_reachable_as(host), port)
+        print(  # noqa: T201
+            f"ready {format_address(host, port)} pin={running.pin}\ntuiconf host '{to_type}?pin={running.pin}'",
+            flush=True,
+        )
+        await stop.wait()
+        if verbose:
+            print_metrics()
+
+
+def _reachable_as(host: str) -> str:
+    """What a person on another machine can type for `host`: itself, or this machine's first address."""
+    if host not in _EVERY_ADDRESS:
+        return host
+    for family, elsewhere in _ELSEWHERE:
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((elsewhere, 9))
+            return str(probe.getsockname()[0])
+    return socket.gethostname()

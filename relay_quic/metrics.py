@@ -1,0 +1,38 @@
+"""What a relay counts: plain numbers, no names, addresses or rooms, for whoever operates it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+
+from relay_quic.wire import GoodbyeCode, RefusalCode
+
+
+@dataclass(slots=True, kw_only=True)
+class Metrics:
+    """Counters since the relay started."""
+
+    connections: int = 0
+    messages_received: int = 0
+    messages_sent: int = 0
+    datagrams_received: int = 0
+    datagrams_forwarded: int = 0
+    dropped_malformed: int = 0  # no datagram of the protocol, or from a connection that is in no room
+    dropped_over_rate: int = 0  # of the sender
+    dropped_not_selected: int = 0  # of a room over 8, not among the loudest
+    dropped_stale: int = 0  # pushed out of a receiver's queue, too old, or over the receiver's rate
+    dropped_unsendable: int = 0  # the QUIC connection would not take it
+    goodbyes: dict[str, int] = field(default_factory=dict)
+    refusals: dict[str, int] = field(default_factory=dict)
+
+    def goodbye(self, reason: GoodbyeCode) -> None:
+        """Count a connection that the relay closed."""
+        self.goodbyes[reason.value] = self.goodbyes.get(reason.value, 0) + 1
+
+    def refused(self, reason: RefusalCode) -> None:
+        """Count a request that changed nothing."""
+        self.refusals[reason.value] = self.refusals.get(reason.value, 0) + 1
+
+    def as_json(self, *, connected: int, rooms: int, kept_bytes: int) -> str:
+        """One line of JSON with the counters and what there is now."""
+        return json.dumps({"connected": connected, "rooms": rooms, "kept_bytes": kept_bytes, **asdict(self)})

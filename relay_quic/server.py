@@ -1,0 +1,326 @@
+"""The relay's shell: what QUIC delivers goes to the pure rooms and fan-out, and their effects are performed.
+
+`Relay` is called by the endpoint, synchronously, on one event loop; `serve` puts both together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import os
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+from typing import Final
+
+from relay_quic import certs, quic
+from relay_quic.config import Caps, RelayConfig
+from relay_quic.endpoint import Endpoint, Peer
+from relay_quic.errors import TransportError, WireError
+from relay_quic.fanout import FORWARD_ALL_UP_TO, PeerId, Reachability, ReceiverQueue
+from relay_quic.limits import Addresses, InboundLimits, Rates
+from relay_quic.metrics import Metrics
+from relay_quic.own_certificate import certificate_for
+from relay_quic.rooms import Close, Effect, Random, Room, Rooms, Send
+from relay_quic.wire import (
+    MAX_FIRST_MESSAGE_BYTES,
+    MAX_MESSAGE_BYTES,
+    ClientMessage,
+    DatagramKind,
+    Deframer,
+    Enter,
+    Goodbye,
+    GoodbyeCode,
+    Refused,
+    decode_client,
+    encode,
+    parse_datagram_prefix,
+)
+
+# What waits on the stream of a client that does not read. All a room keeps (2.5 MB) can be replayed at once and
+# a Welcome come on top. Doubling it doubles what one stuck client can make the relay hold.
+MAX_STREAM_BACKLOG_BYTES: Final = 4 << 20
+# The same for all clients together, judged once a second: above it the most stuck ones have to reconnect.
+MAX_RELAY_BACKLOG_BYTES: Final = 64 << 20
+
+# A connection that has not entered a room by then is not a participant.
+ENTER_WITHIN_S: Final = 5.0
+
+TICK_S: Final = 1.0
+
+
+class _Client:
+    __slots__ = ("connected_at", "deframer", "inbound", "peer", "queue", "reachability", "room")
+
+    def __init__(self, peer: Peer, rates: Rates, *, now: float) -> None:
+        self.peer = peer
+        self.connected_at = now
+        self.deframer = Deframer(MAX_FIRST_MESSAGE_BYTES)
+        self.inbound = InboundLimits(rates, now=now)
+        self.queue = ReceiverQueue(bytes_per_s=rates.receiver_bytes, now=now)
+        self.reachability = Reachability()
+        self.room: Room | None = None
+
+
+class Relay:
+    """Handles every client of one endpoint. `now` is the endpoint's monotonic clock."""
+
+    def __init__(self, *, caps: Caps | None = None, rates: Rates | None = None, random: Random = os.urandom) -> None:
+        self.metrics = Metrics()
+        self._caps = caps or Caps()
+        self._rates = rates or Rates()
+        self._rooms = Rooms(
+            random=random,
+            rates=self._rates,
+            max_rooms=self._caps.rooms,
+            max_connections_per_room=self._caps.connections_per_room,
+        )
+        self._addresses = Addresses(max_connections=self._caps.connections_per_address, enters_per_s=self._rates.enters)
+        self._clients: dict[PeerId, _Client] = {}
+        self._with_datagrams: set[_Client] = set()
+
+    def metrics_line(self) -> str:
+        """The counters and gauges as one line of JSON."""
+        return self.metrics.as_json(
+            connected=len(self._clients), rooms=len(self._rooms), kept_bytes=self._rooms.kept_bytes
+        )
+
+    # --- called by the endpoint
+
+    def connected(self, peer: Peer, *, now: float) -> None:
+        """A handshake is complete."""
+        self.metrics.connections += 1
+        if len(self._clients) >= self._caps.connections:
+            self._turn_away(peer, GoodbyeCode.RELAY_FULL)
+        elif not self._addresses.connected(peer.host, now=now):
+            self._turn_away(peer, GoodbyeCode.RATE)
+        else:
+            self._clients[PeerId(peer.id)] = _Client(peer, self._rates, now=now)
+
+    def stream_data(self, peer: Peer, data: bytes, *, now: float) -> None:
+        """More of a client's control stream."""
+        client = self._clients.get(PeerId(peer.id))
+        if client is None:
+            return
+        if not client.inbound.stream(len(data), now=now):
+            self._dismiss(client, GoodbyeCode.RATE, now=now)
+            return
+        try:
+            for body in client.deframer.feed(data):
+                if not client.inbound.message(now=now):
+                    self._dismiss(client, GoodbyeCode.RATE, now=now)
+                    return
+                self._message(client, decode_client(body), now=now)
+                if PeerId(peer.id) not in self._clients:
+                    return
+        except WireError:
+            self._dismiss(client, GoodbyeCode.PROTOCOL, now=now)
+
+    def datagram(self, peer: Peer, data: bytes, *, now: float) -> None:
+        """A datagram to pass on, as it is, to the others in the room."""
+        client = self._clients.get(PeerId(peer.id))
+        if client is None:
+            return
+        self.metrics.datagrams_received += 1
+        if not client.inbound.datagram(len(data), now=now):
+            self.metrics.dropped_over_rate += 1
+            return
+        try:
+            kind, loudness = parse_datagram_prefix(data)
+        except WireError:
+            self.metrics.dropped_malformed += 1
+            return
+        if client.room is None:
+            self.metrics.dropped_malformed += 1
+        else:
+            self._fan_out(client.room, PeerId(peer.id), kind, loudness, data, now=now)
+
+    def disconnected(self, peer: Peer, *, now: float) -> None:
+        """A connection is gone; one that the relay closed itself has been forgotten before."""
+        client = self._clients.get(PeerId(peer.id))
+        if client is not None:
+            self._forget(client)
+            self._perform(self._rooms.lost(PeerId(peer.id), now=now), now=now)
+
+    def turn_ended(self, *, now: float) -> None:
+        """Hand what has gathered for each receiver to QUIC."""
+        ready, self._with_datagrams = self._with_datagrams, set()
+        for client in ready:
+            heard_at = now - client.peer.silent_s(now)
+            if client.reachability.may_send(heard_at=heard_at, now=now):
+                self._flush(client, now=now)
+
+    # --- called once a second
+
+    def tick(self, *, now: float) -> None:
+        """What happens because time passes."""
+        self._rooms.expire(now=now)
+        for client in list(self._clients.values()):
+            if client.room is None and now - client.connected_at >= ENTER_WITHIN_S:
+                self._dismiss(client, GoodbyeCode.PROTOCOL, now=now)
+            elif client.reachability.probe_due(heard_at=now - client.peer.silent_s(now), now=now):
+                client.peer.ping()
+        self._bound_backlog(now=now)
+
+    def _bound_backlog(self, *, now: float) -> None:
+        waiting = sorted(
+            ((client.peer.stream_backlog_bytes, client.peer.id) for client in self._clients.values()), reverse=True
+        )
+        total = sum(size for size, _ in waiting)
+        for size, peer in waiting:
+            if total <= MAX_RELAY_BACKLOG_BYTES:
+                return
+            total -= size
+            client = self._clients.get(PeerId(peer))
+            if client is not None:
+                self._dismiss(client, GoodbyeCode.TOO_SLOW, now=now)
+
+    # --- messages
+
+    def _message(self, client: _Client, message: ClientMessage, *, now: float) -> None:
+        self.metrics.messages_received += 1
+        peer = PeerId(client.peer.id)
+        entering = isinstance(message, Enter) and client.room is None
+        if entering and not self._addresses.may_enter(client.peer.host, now=now):
+            self._dismiss(client, GoodbyeCode.RATE, now=now)
+            return
+        effects = self._rooms.receive(peer, message, now=now)
+        if entering:
+            client.room = self._rooms.room_of(peer)
+            client.deframer.limit = MAX_MESSAGE_BYTES
+        self._perform(effects, now=now)
+
+    def _perform(self, effects: Iterable[Effect], *, now: float) -> None:
+        """Carry out effects in order, and those they lead to: a client found too slow is gone for the others."""
+        todo = deque(effects)
+        while todo:
+            effect = todo.popleft()
+            if isinstance(effect, Close):
+                self._close(effect.peer, effect.reason)
+                continue
+            for peer in self._send(effect):
+                self._close(peer, GoodbyeCode.TOO_SLOW)
+                todo += self._rooms.lost(peer, now=now)
+
+    def _send(self, effect: Send) -> list[PeerId]:
+        """Send, and give those to whom too much is now waiting to be sent."""
+        if isinstance(effect.message, Refused):
+            self.metrics.refused(effect.message.reason)
+        data = encode(effect.message)
+        too_slow: list[PeerId] = []
+        for peer in effect.to:
+            client = self._clients.get(peer)
+            if client is None:
+                continue
+            client.peer.send_stream(data)
+            self.metrics.messages_sent += 1
+            if client.peer.stream_backlog_bytes > MAX_STREAM_BACKLOG_BYTES:
+                too_slow.append(peer)
+        return too_slow
+
+    # --- datagrams
+
+    def _fan_out(
+        self, room: Room, sender: PeerId, kind: DatagramKind, loudness: int, data: bytes, *, now: float
+    ) -> None:
+        select = kind is DatagramKind.AUDIO and len(room.peers) > FORWARD_ALL_UP_TO
+        if select and not room.speakers.heard(sender, loudness, now=now):
+            self.metrics.dropped_not_selected += 1
+            return
+        for receiver in room.peers:
+            if receiver == sender:
+                continue
+            client = self._clients.get(receiver)
+            if client is not None:
+                client.queue.push(sender, kind, data, now=now)
+                self._with_datagrams.add(client)
+
+    def _flush(self, client: _Client, *, now: float) -> None:
+        dropped_before = client.queue.dropped
+        for data in client.queue.drain(now=now):
+            if client.peer.send_datagram(data):
+                self.metrics.datagrams_forwarded += 1
+            else:
+                self.metrics.dropped_unsendable += 1
+        self.metrics.dropped_stale += client.queue.dropped - dropped_before
+
+    # --- ends
+
+    def _dismiss(self, client: _Client, reason: GoodbyeCode, *, now: float) -> None:
+        peer = PeerId(client.peer.id)
+        self._close(peer, reason)
+        self._perform(self._rooms.lost(peer, now=now), now=now)
+
+    def _close(self, peer: PeerId, reason: GoodbyeCode) -> None:
+        client = self._clients.get(peer)
+        if client is not None:
+            self._forget(client)
+            self._turn_away(client.peer, reason)
+
+    def _turn_away(self, peer: Peer, reason: GoodbyeCode) -> None:
+        self.metrics.goodbye(reason)
+        peer.close(goodbye=encode(Goodbye(reason=reason)))
+
+    def _forget(self, client: _Client) -> None:
+        del self._clients[PeerId(client.peer.id)]
+        self._with_datagrams.discard(client)
+        self._addresses.disconnected(client.peer.host)
+
+
+class Running:
+    """A relay that is listening."""
+
+    def __init__(self, relay: Relay, endpoint: Endpoint, certificate: certs.Certificate) -> None:
+        self.relay = relay
+        self.address: tuple[str, int] = endpoint.address
+        self.pin = certs.format_pin(certificate.pin)
+        """The pin as it stands in links."""
+
+
+@contextlib.asynccontextmanager
+async def serve(config: RelayConfig) -> AsyncIterator[Running]:
+    """A relay on the running event loop; leaving says goodbye to everybody, in under a second.
+
+    Raises:
+        ConfigError: the certificate, its folder or the QUIC library that was asked for cannot be used.
+        TransportError: the address cannot be listened on.
+    """
+    library = quic.choose(config.quic)
+    certificate = certificate_for(config, now=dt.datetime.now(dt.UTC))
+    relay = Relay(caps=config.caps, rates=config.rates)
+    endpoint = await _listen(config, relay, certificate, library)
+    ticking = asyncio.create_task(_tick(relay, endpoint), name="relay tick")
+    try:
+        yield Running(relay, endpoint, certificate)
+    finally:
+        ticking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await ticking
+        await endpoint.close(goodbye=encode(Goodbye(reason=GoodbyeCode.SHUTTING_DOWN)))
+
+
+async def _listen(config: RelayConfig, relay: Relay, certificate: certs.Certificate, library: quic.Library) -> Endpoint:
+    """Every address means IPv6 with IPv4 in it, or IPv4 alone where there is no IPv6."""
+    hosts = (config.listen.host,) if config.listen.host else ("::", "0.0.0.0")  # noqa: S104  # a relay is for others
+    problem = TransportError("there is no address to listen on")
+    for host in hosts:
+        try:
+            return await Endpoint.listen(
+                host,
+                config.listen.port,
+                certificate=certificate,
+                library=library,
+                handler=relay,
+                max_connections=config.caps.connections,
+            )
+        except TransportError as error:
+            problem = error
+    raise problem
+
+
+async def _tick(relay: Relay, endpoint: Endpoint) -> None:
+    while True:
+        await asyncio.sleep(TICK_S)
+        relay.tick(now=time.monotonic())
+        endpoint.wake()
