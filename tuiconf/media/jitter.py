@@ -113,6 +113,7 @@ class JitterBuffer:
         "_concealed",
         "_credit",
         "_dropped",
+        "_floor",
         "_frame_s",
         "_held",
         "_late",
@@ -145,6 +146,7 @@ class JitterBuffer:
         self._transits: deque[float] = deque(maxlen=WINDOW_FRAMES)
         self._base = 0.0  # the quickest of the transits
         self._target = FIRST_TARGET_S
+        self._floor = 0.0  # the target is not below this
         self._until_recompute = RECOMPUTE_EVERY
         self._over = self._under = 0  # pops in a row that found the lag too large, too small
         self._received = self._late = self._lost = self._concealed = self._dropped = 0
@@ -167,6 +169,11 @@ class JitterBuffer:
         return len(self._held)
 
     # --- in
+
+    def await_copies(self, frames: int) -> None:
+        """Copies that come this many frames after the original are worth being in time for; 0 ends it."""
+        self._floor = min(frames * self._frame_s + MARGIN_S, MAX_TARGET_S) if frames > 0 else 0.0
+        self._target = max(self._target, self._floor)
 
     def push(self, seq: int, payload: bytes, *, now: float) -> None:
         """A frame has come: `payload` is kept if its time has not passed. Copies and late frames do no harm."""
@@ -223,9 +230,12 @@ class JitterBuffer:
         frames = RECOMPUTE_EVERY - self._until_recompute
         self._until_recompute = RECOMPUTE_EVERY
         ordered = sorted(self._transits)
+        rise = ordered[0] - self._base
         self._base = ordered[0]
         wanted = ordered[max(0, len(ordered) - 1 - ALLOWED_LATE)] - self._base + MARGIN_S
-        self._target = min(max(wanted, self._target - DECAY_S * frames), MAX_TARGET_S)
+        # When the whole link got slower, the same moment is a smaller lag.
+        decayed = self._target - DECAY_S * frames - max(rise, 0.0)
+        self._target = min(max(wanted, decayed, self._floor), MAX_TARGET_S)
 
     # --- out
 
@@ -240,10 +250,10 @@ class JitterBuffer:
             return _WAIT
         self._starved = 0
         first = self._settle_credit()
-        lag = self._lag(now)
+        lag = self._lag(self._next, now)
         if lag > self._target + MAX_CATCH_UP_S:
             first = self._jump(now)
-            lag = self._lag(now)
+            lag = self._lag(first, now)
         if first > self._next:
             return self._hole(first, lag)
         if self._stretches(lag, quiet=quiet):
@@ -251,18 +261,18 @@ class JitterBuffer:
             return _CONCEAL
         return self._play(cut=self._cuts(lag, quiet=quiet))
 
-    def _lag(self, now: float) -> float:
-        """How long the next frame has been due, had it come by the quickest way."""
-        return now - self._origin_time - self._base - (self._next - self._origin_seq) * self._frame_s
+    def _lag(self, seq: int, now: float) -> float:
+        """How long frame `seq` has been here, had it come by the quickest way."""
+        return now - self._origin_time - self._base - (seq - self._origin_seq) * self._frame_s
 
     def _begin(self, now: float) -> bool:
         """Whether to start playing: as soon as the first frame has been here long enough."""
         first = min(self._held)
-        self._next = max(self._next, first)
-        if self._lag(now) < self._target:
+        if self._lag(first, now) < self._target:
             return False
-        self._playing, self._credit = True, 0
-        if self._lag(now) > self._target + self._frame_s:
+        self._settle_credit()
+        self._next, self._playing = first, True
+        if self._lag(first, now) > self._target + self._frame_s:
             self._jump(now)
         return True
 
@@ -271,7 +281,7 @@ class JitterBuffer:
             return _WAIT
         self._starved += 1
         if self._starved > MAX_STARVED:
-            self._playing, self._credit, self._starved = False, 0, 0
+            self._playing, self._starved = False, 0
             return _WAIT
         self._credit += 1
         self._concealed += 1
@@ -334,10 +344,13 @@ class JitterBuffer:
 
     def _jump(self, now: float) -> int:
         """Give up what is too old to be worth playing, but never the newest frame; the first one held now."""
-        behind = int((self._lag(now) - self._target) / self._frame_s)
+        behind = int((self._lag(self._next, now) - self._target) / self._frame_s)
         until = min(self._next + behind, max(self._held))
-        for seq in [seq for seq in self._held if seq < until]:
+        stale = [seq for seq in self._held if seq < until]
+        for seq in stale:
             del self._held[seq]
-            self._dropped += 1
-        self._next = min(self._held)
-        return self._next
+        first = min(self._held)
+        self._dropped += len(stale)
+        self._lost += first - self._next - len(stale)
+        self._next = first
+        return first

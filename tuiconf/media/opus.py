@@ -44,6 +44,8 @@ OLDEST_VERSION: Final = (1, 3)
 # times slower, so this is about 5 % of one of its cores; 0 would halve that and be heard.
 DEFAULT_COMPLEXITY: Final = 6
 
+_FIRST_HYBRID_CONFIG: Final = 12
+
 _APPLICATION_VOIP: Final = 2048
 _SIGNAL_VOICE: Final = 3001
 _SET_BITRATE: Final = 4002
@@ -96,11 +98,12 @@ class Opus:
         """
         self.path = path
         # cffi makes functions from the declarations at run time: nothing here has a static type.
-        self.ffi: Any = cffi.FFI()
-        self.ffi.cdef(_DECLARATIONS)
+        ffi: Any = cffi.FFI()
+        self.ffi = ffi
+        ffi.cdef(_DECLARATIONS)
         try:
-            self.lib: Any = self.ffi.dlopen(path)
-            text = self.ffi.string(self.lib.opus_get_version_string()).decode("ascii", "replace")
+            self.lib = ffi.dlopen(path)
+            text = ffi.string(self.lib.opus_get_version_string()).decode("ascii", "replace")
         except (OSError, AttributeError) as error:
             raise OpusMissing(f"{path} is not a libopus that can be loaded") from error
         found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
@@ -174,6 +177,19 @@ def frame_samples(frame_ms: int) -> int:
     if frame_ms not in FRAME_LENGTHS_MS:
         raise OpusError(f"a frame of {frame_ms} ms is not possible: choose 10, 20, 40 or 60")
     return SAMPLE_RATE // 1000 * frame_ms
+
+
+def has_fec(packet: bytes) -> bool:
+    """Whether a mono packet with one frame says something of the frame before it (RFC 6716 §3.1 and §4.2.3).
+
+    Of packets with more, false: no encoder of ours makes them. Such a frame begins with a bit for the voice
+    activity of each 20 ms in it, and behind those the one that counts here.
+    """
+    if len(packet) < 2 or packet[0] & 0x87:  # CELT alone has none; stereo; several frames
+        return False
+    config = packet[0] >> 3
+    silk_frames = (1, 1, 2, 3)[config & 3] if config < _FIRST_HYBRID_CONFIG else 1
+    return bool(packet[1] >> (7 - silk_frames) & 1)
 
 
 class Encoder:

@@ -1,0 +1,188 @@
+"""Playing one remote sender: jitter buffer, decoder, and what is done about loss, in that order.
+
+A missing frame is mended by the first of these that can: a repeated copy (it arrives like any other frame),
+in-band FEC of the frame after it, libopus concealment, and after 100 ms of that a fade to silence: longer
+continuations of a vowel are a drone, not speech.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from tuiconf.media.jitter import JitterBuffer, JitterStatistics, Play, Wait
+from tuiconf.media.levels import QUIET_DBFS, SILENCE_DBFS, rms_dbfs
+from tuiconf.media.opus import SAMPLE_RATE, Decoder, Opus, OpusError, Pcm, has_fec
+from tuiconf.media.report import LossMeter
+
+# Concealed so long as it stands, then one frame of fading, then silence.
+CONCEAL_AT_MOST_S: Final = 0.100
+
+# What comes after silence begins softly.
+ATTACK_SAMPLES: Final = SAMPLE_RATE // 200
+
+# Play-out times remembered for measuring delay: a report about a frame comes within a second or two of it.
+REMEMBERED_FRAMES: Final = 128
+
+# Copies are waited for while two losses lie within this many frames (10 s): a sender repeats for whoever hears it
+# worst, and those who hear it well should not pay for that with delay.
+LOSS_MEMORY_FRAMES: Final = 500
+
+
+class Kind(enum.StrEnum):
+    """How a frame came to be."""
+
+    PLAYED = "played"
+    FEC = "fec"
+    CONCEALED = "concealed"
+    SILENCE = "silence"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiverStatistics:
+    """Counts since the beginning, in frames."""
+
+    frames_played: int
+    frames_fec: int
+    frames_concealed: int  # by libopus, fades included
+    packets_bad: int  # authentic, yet not what a decoder takes
+    jitter: JitterStatistics
+
+
+class Receiver:
+    """One remote sender's sound, a frame at a time. Pure but for libopus, which only computes."""
+
+    __slots__ = (
+        "_attack",
+        "_bad",
+        "_conceal_at_most",
+        "_concealed_run",
+        "_counts",
+        "_decoder",
+        "_fade_out",
+        "_jitter",
+        "_level",
+        "_loss_at",
+        "_meter",
+        "_times",
+    )
+
+    def __init__(self, opus: Opus, *, frame_ms: int = 20) -> None:
+        self._decoder = Decoder(opus, frame_ms=frame_ms)
+        self._jitter = JitterBuffer(frame_ms=frame_ms)
+        self._meter = LossMeter()
+        self._conceal_at_most = int(CONCEAL_AT_MOST_S * 1000) // frame_ms
+        self._fade_out = np.linspace(1.0, 0.0, self._decoder.samples, dtype=np.float32)
+        self._attack = np.linspace(0.0, 1.0, ATTACK_SAMPLES, dtype=np.float32)
+        self._concealed_run = self._conceal_at_most + 1  # as after silence
+        self._level = SILENCE_DBFS
+        self._counts = dict.fromkeys(Kind, 0)
+        self._bad = 0
+        self._loss_at: deque[int] = deque((-LOSS_MEMORY_FRAMES,), maxlen=2)
+        self._times: deque[tuple[int, float]] = deque(maxlen=REMEMBERED_FRAMES)
+
+    @property
+    def statistics(self) -> ReceiverStatistics:
+        """What has happened so far."""
+        return ReceiverStatistics(
+            frames_played=self._counts[Kind.PLAYED],
+            frames_fec=self._counts[Kind.FEC],
+            frames_concealed=self._counts[Kind.CONCEALED],
+            packets_bad=self._bad,
+            jitter=self._jitter.statistics,
+        )
+
+    @property
+    def level_dbfs(self) -> float:
+        """How loud the last frame was."""
+        return self._level
+
+    @property
+    def burst_frames(self) -> float | None:
+        """How many datagrams in a row were lost on average since `take_losses`, when any were."""
+        return self._meter.burst_frames
+
+    def take_losses(self) -> tuple[int, int]:
+        """Datagrams (received, lost) since this was last called, for the report to the sender."""
+        return self._meter.take()
+
+    def played_at(self, seq: int) -> float | None:
+        """The `now` of the `pull` that gave frame `seq`; None when it was not played, or is not yet, or long ago."""
+        return next((at for number, at in reversed(self._times) if number == seq), None)
+
+    def push(self, seq: int, payload: bytes, *, now: float, repeated: bool = False, farthest: int = 0) -> None:
+        """An opened frame: `repeated` when it came as an earlier frame in another's datagram.
+
+        `farthest` is how many frames back the oldest frame in its datagram was: where there is loss, play-out
+        is delayed enough to make use of it.
+        """
+        if not repeated:
+            if self._meter.count(seq):
+                self._loss_at.append(seq)
+            self._jitter.await_copies(farthest if seq - self._loss_at[0] < LOSS_MEMORY_FRAMES else 0)
+        self._jitter.push(seq, payload, now=now)
+
+    def pull(self, *, now: float) -> tuple[Pcm | None, Kind]:
+        """The sound for the frame that begins now, and how it came to be; None is silence.
+
+        Whatever was sent, this gives a frame: a packet that cannot be decoded is a lost one.
+        """
+        due = self._jitter.pop(now=now, quiet=self._level < QUIET_DBFS)
+        if isinstance(due, Play):
+            pcm, kind = self._play(due, now)
+        elif isinstance(due, Wait):
+            pcm, kind = None, Kind.SILENCE
+            self._concealed_run = self._conceal_at_most + 1
+        else:
+            pcm, kind = self._mend(due.fec)
+        self._counts[kind] += 1
+        self._level = SILENCE_DBFS if pcm is None else rms_dbfs(pcm)
+        return pcm, kind
+
+    def _play(self, due: Play, now: float) -> tuple[Pcm | None, Kind]:
+        skipped = None if due.dropped is None else self._decode(due.dropped)
+        pcm = self._decode(due.payload)
+        if pcm is None:
+            return self._conceal()
+        self._times.append((due.seq, now))
+        if skipped is not None:  # both frames in the time of one
+            pcm += (skipped - pcm) * self._fade_out
+        self._soften(pcm)
+        return pcm, Kind.PLAYED
+
+    def _mend(self, fec: bytes | None) -> tuple[Pcm | None, Kind]:
+        if fec is None or not has_fec(fec):
+            return self._conceal()
+        try:
+            pcm = self._decoder.decode_fec(fec)
+        except OpusError:  # it will be counted when it is its turn to be played
+            return self._conceal()
+        self._soften(pcm)
+        return pcm, Kind.FEC
+
+    def _conceal(self) -> tuple[Pcm | None, Kind]:
+        self._concealed_run += 1
+        fading = self._concealed_run - self._conceal_at_most
+        if fading > 1:
+            return None, Kind.SILENCE
+        pcm = self._decoder.conceal()
+        if fading == 1:
+            pcm *= self._fade_out
+        return pcm, Kind.CONCEALED
+
+    def _soften(self, pcm: Pcm) -> None:
+        """Begin without a click if silence was before; a real frame ends any run of concealed ones."""
+        if self._concealed_run > self._conceal_at_most:
+            pcm[:ATTACK_SAMPLES] *= self._attack
+        self._concealed_run = 0
+
+    def _decode(self, packet: bytes) -> Pcm | None:
+        try:
+            return self._decoder.decode(packet)
+        except OpusError:
+            self._bad += 1
+            return None
