@@ -96,7 +96,7 @@ class Sink(Protocol):
 
 def to_s16le(frame: Frame) -> bytes:
     """16-bit little-endian samples; what is beyond ±1 is clipped, what is not a number is silence."""
-    scaled = np.nan_to_num(frame * 32767.0, nan=0.0, posinf=32767.0, neginf=-32767.0)
+    scaled = np.nan_to_num(frame * np.float32(32768), nan=0.0, posinf=32767.0, neginf=-32768.0)
     data: bytes = np.rint(np.clip(scaled, -32768.0, 32767.0)).astype("<i2").tobytes()
     return data
 

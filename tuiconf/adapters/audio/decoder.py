@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # Two seconds, 384 kB: rides out a slow disk. More only costs memory.
 AHEAD_SAMPLES: Final = 2 * SAMPLE_RATE
 
+# A loop opens the file anew each time: a shorter one would keep a core busy with that alone.
+MIN_LOOP_SAMPLES: Final = SAMPLE_RATE // 20
+
 # A file that is damaged throughout is given up after this many broken packets in a row, not read to its end.
 MAX_BROKEN_PACKETS: Final = 500
 
@@ -83,11 +86,13 @@ class FileDecoder:
         try:
             check_regular(self._path)
             while True:
-                heard = self._decode_once()
-                if not heard:
+                samples = self._decode_once()
+                if not samples:
                     raise AudioError(f"{self._path} has an audio track without any audio in it")
                 if not self._loop or self._stopping:
                     break
+                if samples < MIN_LOOP_SAMPLES:
+                    raise AudioError(f"{self._path} is too short to be played over and over")
         except AudioError as error:
             self.failed = error
         except (av.error.FFmpegError, OSError, ValueError, MemoryError) as error:
@@ -96,14 +101,14 @@ class FileDecoder:
             self.finished = True
             self._announce()
 
-    def _decode_once(self) -> bool:
-        heard = False
+    def _decode_once(self) -> int:
+        samples = 0
         with contextlib.closing(decode(self._path)) as blocks:
             for block in blocks:
-                heard = heard or len(block) > 0
+                samples += len(block)
                 if not self._put(block):
                     break
-        return heard
+        return samples
 
     def _put(self, block: Frame) -> bool:
         self.fifo.push(block)

@@ -57,6 +57,11 @@ class PcmReader:
         """Nothing is left, and nothing will come."""
         return self.at_end and not self._fifo.level
 
+    @property
+    def held_samples(self) -> int:
+        """How much has been read and not been handed out: the delay that we add."""
+        return self._fifo.level
+
     def frame(self) -> Frame | None:
         """The next frame, if it has come.
 
