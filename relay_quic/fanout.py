@@ -1,6 +1,7 @@
-"""Which datagrams go to whom: speaker selection, what waits for one receiver, and when to stop sending to it.
+"""Which datagrams go to whom: speaker selection, and what waits for one receiver.
 
 Pure: `now` is the caller's monotonic clock in seconds. Datagrams are opaque and leave as the bytes they came in.
+That a receiver has gone silent is noticed below, in connection.py, which then takes nothing for it.
 """
 
 from __future__ import annotations
@@ -165,35 +166,3 @@ class ReceiverQueue:
         else:
             del self._per_sender[victim.sender]
         self.dropped += 1
-
-
-# Nothing heard from a receiver for so long after something was sent to it: its line is gone for now. What is sent
-# after that is lost or, worse, queued and delivered stale (FACTS.md).
-UNREACHABLE_AFTER_S: Final = 1.0
-PROBE_EVERY_S: Final = 1.0
-
-
-class Reachability:
-    """Whether datagrams still get to a receiver, judged by whether anything comes back after some were sent."""
-
-    __slots__ = ("_asked_at", "_probed_at")
-
-    def __init__(self) -> None:
-        self._asked_at: float | None = None
-        self._probed_at: float | None = None
-
-    def may_send(self, *, heard_at: float, now: float) -> bool:
-        """Whether to send now; a True is taken as having sent. `heard_at` is when something last came from it."""
-        if self._asked_at is None or heard_at >= self._asked_at:
-            self._asked_at = now
-            self._probed_at = None
-        return now - self._asked_at < UNREACHABLE_AFTER_S
-
-    def probe_due(self, *, heard_at: float, now: float) -> bool:
-        """Whether to ask a receiver that has gone quiet for a sign of life, at most once a second."""
-        if self._asked_at is None or heard_at >= self._asked_at or now - self._asked_at < UNREACHABLE_AFTER_S:
-            return False
-        if self._probed_at is not None and now - self._probed_at < PROBE_EVERY_S:
-            return False
-        self._probed_at = now
-        return True

@@ -21,7 +21,7 @@ class Metrics:
     dropped_over_rate: int = 0  # of the sender
     dropped_not_selected: int = 0  # of a room over 8, not among the loudest
     dropped_stale: int = 0  # pushed out of a receiver's queue, too old, or over the receiver's rate
-    dropped_unsendable: int = 0  # the QUIC connection would not take it
+    dropped_unsendable: int = 0  # to a receiver that has gone silent
     goodbyes: dict[str, int] = field(default_factory=dict)
     refusals: dict[str, int] = field(default_factory=dict)
 

@@ -18,7 +18,7 @@ from relay_quic import certs, quic
 from relay_quic.config import Caps, RelayConfig
 from relay_quic.endpoint import Endpoint, Peer
 from relay_quic.errors import TransportError, WireError
-from relay_quic.fanout import FORWARD_ALL_UP_TO, PeerId, Reachability, ReceiverQueue
+from relay_quic.fanout import FORWARD_ALL_UP_TO, PeerId, ReceiverQueue
 from relay_quic.limits import Addresses, InboundLimits, Rates
 from relay_quic.metrics import Metrics
 from relay_quic.own_certificate import certificate_for
@@ -49,17 +49,20 @@ ENTER_WITHIN_S: Final = 5.0
 
 TICK_S: Final = 1.0
 
+# The endpoint takes a few more connections than are allowed, so that those can be told why they have to go.
+_TOLD_TO_GO: Final = 32
+
 
 class _Client:
-    __slots__ = ("connected_at", "deframer", "inbound", "peer", "queue", "reachability", "room")
+    __slots__ = ("connected_at", "deframer", "host", "inbound", "peer", "queue", "room")
 
     def __init__(self, peer: Peer, rates: Rates, *, now: float) -> None:
         self.peer = peer
+        self.host = peer.host  # the address it was counted for: it may move
         self.connected_at = now
         self.deframer = Deframer(MAX_FIRST_MESSAGE_BYTES)
         self.inbound = InboundLimits(rates, now=now)
         self.queue = ReceiverQueue(bytes_per_s=rates.receiver_bytes, now=now)
-        self.reachability = Reachability()
         self.room: Room | None = None
 
 
@@ -147,9 +150,7 @@ class Relay:
         """Hand what has gathered for each receiver to QUIC."""
         ready, self._with_datagrams = self._with_datagrams, set()
         for client in ready:
-            heard_at = now - client.peer.silent_s(now)
-            if client.reachability.may_send(heard_at=heard_at, now=now):
-                self._flush(client, now=now)
+            self._flush(client, now=now)
 
     # --- called once a second
 
@@ -159,8 +160,6 @@ class Relay:
         for client in list(self._clients.values()):
             if client.room is None and now - client.connected_at >= ENTER_WITHIN_S:
                 self._dismiss(client, GoodbyeCode.PROTOCOL, now=now)
-            elif client.reachability.probe_due(heard_at=now - client.peer.silent_s(now), now=now):
-                client.peer.ping()
         self._bound_backlog(now=now)
 
     def _bound_backlog(self, *, now: float) -> None:
@@ -182,7 +181,7 @@ class Relay:
         self.metrics.messages_received += 1
         peer = PeerId(client.peer.id)
         entering = isinstance(message, Enter) and client.room is None
-        if entering and not self._addresses.may_enter(client.peer.host, now=now):
+        if entering and not self._addresses.may_enter(client.host, now=now):
             self._dismiss(client, GoodbyeCode.RATE, now=now)
             return
         effects = self._rooms.receive(peer, message, now=now)
@@ -265,7 +264,7 @@ class Relay:
     def _forget(self, client: _Client) -> None:
         del self._clients[PeerId(client.peer.id)]
         self._with_datagrams.discard(client)
-        self._addresses.disconnected(client.peer.host)
+        self._addresses.disconnected(client.host)
 
 
 class Running:
@@ -312,7 +311,7 @@ async def _listen(config: RelayConfig, relay: Relay, certificate: certs.Certific
                 certificate=certificate,
                 library=library,
                 handler=relay,
-                max_connections=config.caps.connections,
+                max_connections=config.caps.connections + _TOLD_TO_GO,
             )
         except TransportError as error:
             problem = error

@@ -1,4 +1,4 @@
-"""Who hears whom, what waits for a receiver, and when the relay stops sending to one."""
+"""Who hears whom, and what waits for a receiver."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from relay_quic.fanout import (
     MAX_WAITING_PER_SENDER,
     SILENT_AFTER_S,
     PeerId,
-    Reachability,
     ReceiverQueue,
     SpeakerSelector,
 )
@@ -156,34 +155,3 @@ def test_a_queue_is_bounded_whoever_sends_what(pushed: list[tuple[int, DatagramK
     assert len(drained) + queue.dropped == len(pushed)
     for sender in {data[1] for data in drained}:
         assert sum(data[1] == sender for data in drained) <= MAX_WAITING_PER_SENDER
-
-
-# --- reachability
-
-
-def test_a_receiver_that_answers_is_always_sent_to() -> None:
-    line = Reachability()
-    assert all(line.may_send(heard_at=tick * 0.02 - 0.05, now=tick * 0.02) for tick in range(500))
-
-
-def test_a_receiver_that_was_idle_for_long_is_sent_to() -> None:
-    line = Reachability()
-    assert line.may_send(heard_at=0.0, now=0.0)
-    assert line.may_send(heard_at=0.1, now=60.0)
-
-
-def test_sending_stops_a_second_after_the_first_unanswered_datagram_and_goes_on_at_a_sign_of_life() -> None:
-    line = Reachability()
-    assert line.may_send(heard_at=9.0, now=10.0)
-    assert line.may_send(heard_at=9.0, now=10.9)
-    assert not line.may_send(heard_at=9.0, now=11.0)
-    assert line.may_send(heard_at=11.5, now=11.6)
-
-
-def test_a_silent_receiver_is_probed_once_a_second_and_an_idle_one_never() -> None:
-    line = Reachability()
-    assert not line.probe_due(heard_at=0.0, now=100.0)
-    line.may_send(heard_at=99.0, now=100.0)
-    probes = [tick / 10 for tick in range(1000, 1050) if line.probe_due(heard_at=99.0, now=tick / 10)]
-    assert probes == [101.0, 102.0, 103.0, 104.0]
-    assert not line.probe_due(heard_at=104.5, now=106.0)
