@@ -1,0 +1,130 @@
+"""What there is to commit, who does it, and when. Pure.
+
+Every member keeps the same list and works out its own turn, so nobody has to be asked and nobody is waited for:
+the committer commits after `BATCH_S`, and each member after it `TAKE_OVER_S` later, unless it was done by then.
+The relay takes the first commit for each place; whoever loses processes the winner's and looks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from relay_quic import wire
+from tuiconf.conference.attendance import VANISH_S, Attendance
+from tuiconf.conference.door import Door, Knocker
+from tuiconf.conference.membership import Instant, Membership
+from tuiconf.conference.policy import CommitForbidden
+from tuiconf.conference.roster import committer_rank
+from tuiconf.crypto.mls import MlsError, Staged
+
+# Joins and leaves that arrive within this time share a commit: long enough to batch a crowd, too short to notice.
+BATCH_S: Final = 0.2
+
+# How much longer than the one before it each further member waits before it commits in the committer's place.
+# Shorter means more commits that lose their race whenever the committer is slow.
+TAKE_OVER_S: Final = 1.5
+
+# After a refusal for haste, or a commit that could not be made.
+RETRY_S: Final = 1.0
+
+# As many as share one Welcome of 1 MiB in a room of 1,000; the others follow in the next commit.
+MAX_ADDS: Final = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """Our own commit, sent and not yet answered."""
+
+    request: int
+    staged: Staged
+    connections: dict[bytes, int]  # of those it adds, by key
+
+    def message(self, after: int) -> wire.Commit:
+        """As it goes to the relay; `after` is the place of the last commit processed."""
+        return wire.Commit(
+            request=self.request,
+            after=after,
+            data=self.staged.commit,
+            welcome=self.staged.welcome or b"",
+            welcome_to=sorted(self.connections.values()),
+        )
+
+
+class Commits:
+    """What waits to be committed."""
+
+    def __init__(self, attendance: Attendance) -> None:
+        self.door = Door()
+        self.pending: Pending | None = None
+        self._attendance = attendance
+        self._asked_to_leave: dict[int, float] = {}
+        self._kicks: dict[int, float] = {}
+        self._hold_until = 0.0
+
+    def asked_to_leave(self, leaf: int, now: float) -> None:
+        """This member's own removal was proposed, by itself."""
+        self._asked_to_leave.setdefault(leaf, now)
+
+    def kick(self, leaf: int, now: float) -> None:
+        """Our user, a host, wants this member removed."""
+        self._kicks.setdefault(leaf, now)
+
+    def hold(self, until: float) -> None:
+        """No commit of ours before then."""
+        self._hold_until = max(self._hold_until, until)
+
+    def epoch_began(self, membership: Membership) -> None:
+        """Proposals end with their epoch, and our own commit was made for the one before."""
+        self.pending = None
+        self._asked_to_leave.clear()
+        self._kicks = {leaf: at for leaf, at in self._kicks.items() if leaf in membership.roster.by_leaf}
+
+    def rank(self, membership: Membership) -> int:
+        """How many members are to commit before us; 0 is the room's committer."""
+        absent = frozenset(self._attendance.absent_since) | frozenset(self._asked_to_leave)
+        return committer_rank(
+            membership.own_leaf, roster=membership.roster.by_leaf, hosts=membership.policy.hosts, absent=absent
+        )
+
+    def due(self, membership: Membership) -> float | None:
+        """When it is our turn, unless someone else was faster; None when there is nothing to commit."""
+        if self.pending is not None:
+            return None
+        since = [who.since for who in self.door.waiting()]
+        since += self._asked_to_leave.values()
+        since += [gone + VANISH_S for gone in self._attendance.absent_since.values()]
+        times = [min(since) + BATCH_S + TAKE_OVER_S * self.rank(membership)] if since else []
+        times += self._kicks.values()
+        return max(min(times), self._hold_until) if times else None
+
+    def make(self, membership: Membership, request: int, at: Instant) -> Pending:
+        """The commit of everything that waits. It changes nothing before the relay has accepted it.
+
+        Raises:
+            MlsError, CommitForbidden: it cannot be made; those who knocked for it are refused.
+        """
+        adding = self.door.waiting()[:MAX_ADDS]
+        remove = self._to_remove(membership, {who.key_package.signature_key for who in adding}, at.now)
+        try:
+            staged = membership.commit(add=[who.key_package for who in adding], remove=sorted(remove), at=at)
+            membership.check(staged, gone=lambda leaf: self._attendance.is_gone(membership, leaf))
+        except (MlsError, CommitForbidden):
+            self._give_up(adding, at.now)
+            raise
+        connections = {who.key_package.signature_key: who.connection for who in adding}
+        self.pending = Pending(request=request, staged=staged, connections=connections)
+        return self.pending
+
+    def _to_remove(self, membership: Membership, coming: Collection[bytes], now: float) -> set[int]:
+        """Leaves to remove inline; those who asked themselves are removed by their own proposals."""
+        leaves = {leaf for leaf, since in self._attendance.absent_since.items() if now - since >= VANISH_S}
+        leaves |= {leaf for leaf, who in membership.roster.by_leaf.items() if who.key in coming}
+        return (leaves | set(self._kicks)) - set(self._asked_to_leave) - {membership.own_leaf}
+
+    def _give_up(self, adding: list[Knocker], now: float) -> None:
+        for who in adding:
+            self.door.refuse(who)
+        self._kicks.clear()
+        self.hold(now + RETRY_S)

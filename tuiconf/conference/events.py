@@ -1,0 +1,162 @@
+"""What happens in a call, as its front ends and scripts are told: the facts, worded once.
+
+Each event is one line of `--json` output: its `event` name, then its fields.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, Literal
+
+import msgspec
+
+
+class LeftReason(enum.StrEnum):
+    """Why a call ended for this participant."""
+
+    LEFT = "left"  # by its own wish
+    REMOVED = "removed"  # by a host
+    FAILED = "failed"  # the call could not be joined, or kept; an `error` event says why
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
+    """Base of all events. `repr` shows the kind only: names and chat do not belong in logs."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    def to_json(self) -> bytes:
+        """One line of JSON, without the newline."""
+        return msgspec.json.encode(self)
+
+    def fields(self) -> dict[str, Any]:
+        """The event as plain values, `event` included."""
+        value: dict[str, Any] = msgspec.to_builtins(self)
+        return value
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """A participant as shown to people: from the authenticated MLS tree, never from the relay."""
+
+    leaf: int
+    name: str
+    fingerprint: str
+    host: bool
+
+    def __repr__(self) -> str:
+        return f"<Person leaf={self.leaf}>"
+
+
+class RoomCreated(Event, frozen=True, kw_only=True, tag="room_created"):
+    """A link exists that lets people in. The one event that holds a secret: hand it to those you invite."""
+
+    link: str
+
+
+class Waiting(Event, frozen=True, kw_only=True, tag="waiting"):
+    """Knocked; nobody has let us in yet."""
+
+
+class Joined(Event, frozen=True, kw_only=True, tag="joined"):
+    """This participant is in the call."""
+
+    epoch: int
+    security_code: str
+    me: Person
+    participants: tuple[Person, ...]
+
+
+class ParticipantJoined(Event, frozen=True, kw_only=True, tag="participant_joined"):
+    """Someone was added to the group."""
+
+    participant: Person
+    epoch: int
+
+
+class ParticipantLeft(Event, frozen=True, kw_only=True, tag="participant_left"):
+    """Someone is no longer in the group and cannot open anything sent from `epoch` on."""
+
+    participant: Person
+    epoch: int
+    reason: Literal["left", "removed", "vanished"]
+
+
+class EpochChanged(Event, frozen=True, kw_only=True, tag="epoch_changed"):
+    """New keys. Those who read out the same code are in the same group with the same people."""
+
+    epoch: int
+    security_code: str
+
+
+class ChatReceived(Event, frozen=True, kw_only=True, tag="chat_received"):
+    """A line of chat. `text` is what its sender wrote: untrusted, to be neutralised before it is shown."""
+
+    participant: Person
+    text: str
+
+
+class Undecryptable(Event, frozen=True, kw_only=True, tag="undecryptable"):
+    """Frames arrive that cannot be opened (`active`), or no longer do. They are silence, never noise."""
+
+    active: bool
+    frames: int
+
+
+class CommitRefused(Event, frozen=True, kw_only=True, tag="commit_refused"):
+    """Someone tried a change that is invalid or that the room's policy forbids. Nothing has changed."""
+
+    reason: str
+
+
+class StreamStats(msgspec.Struct, frozen=True, kw_only=True):
+    """One other participant's audio as heard here, since joining but for what says otherwise."""
+
+    leaf: int
+    name: str
+    fingerprint: str
+    frames_received: int
+    frames_played: int
+    frames_concealed: int
+    frames_late: int
+    loss_percent: float  # of the last second
+    buffer_ms: float
+    delay_ms_p50: float | None  # of the last 10 s, capture to play-out; None until the sender's clock is known
+    delay_ms_p95: float | None
+
+
+class AudioStats(Event, frozen=True, kw_only=True, tag="audio_stats"):
+    """Once a second. Counts are since joining."""
+
+    frames_sent: int
+    muted: bool
+    level_dbfs: float | None
+    rtt_ms: float | None
+    repeats: tuple[int, ...]  # how many frames back each datagram repeats
+    undecryptable: dict[str, int]
+    ticks_skipped: int
+    streams: tuple[StreamStats, ...]
+
+
+class Reconnecting(Event, frozen=True, kw_only=True, tag="reconnecting"):
+    """The relay is out of reach; trying again until told to leave."""
+
+
+class Reconnected(Event, frozen=True, kw_only=True, tag="reconnected"):
+    """In the same group again; `rejoined` when that took a new welcome."""
+
+    epoch: int
+    rejoined: bool
+
+
+class Left(Event, frozen=True, kw_only=True, tag="left"):
+    """The last event of a call."""
+
+    reason: LeftReason
+
+
+class Failed(Event, frozen=True, kw_only=True, tag="error"):
+    """Something went wrong. `code` is stable and for programs, `message` one sentence for people."""
+
+    code: str
+    message: str
+    fatal: bool

@@ -1,0 +1,124 @@
+"""What the room's policy is, and what it forbids. It lives in a GroupContext extension, so every member has
+the same one, and every member checks every commit against it, whoever signed it.
+
+This version: whoever knows the link's secret may be added, by any member; a host may remove anyone; anyone
+may be removed who asked to leave, whose connection is gone, or who comes back in the same commit. The policy
+itself does not change during a call. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import msgspec
+
+from tuiconf.conference.roster import NotAPerson, Roster, person_of
+from tuiconf.crypto.mls import Changes
+from tuiconf.errors import RemoteProtocolError
+from tuiconf.identity.link import PSK_ID
+
+# Private-use range of RFC 9420 §17.3.
+EXTENSION_TYPE: Final = 0xF001
+
+# A host per meeting is usual, a handful is many; each costs 34 bytes in every Welcome.
+MAX_HOSTS: Final = 64
+
+VERSION: Final = 1
+
+
+class CommitForbidden(RemoteProtocolError):
+    """The commit is valid MLS, but the room's policy does not allow it. `code` says which rule."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(f"the room's policy forbids this commit ({code})")
+        self.code = code
+
+
+class PolicyError(RemoteProtocolError):
+    """The group carries no policy that this program understands."""
+
+    code = "policy"
+
+
+class _Encoded(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    version: int
+    hosts: Annotated[list[Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]], msgspec.Meta(max_length=64)]
+
+
+_decoder: Final = msgspec.msgpack.Decoder(_Encoded)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The room's policy: `hosts` are the identity keys of those who may remove others."""
+
+    hosts: frozenset[bytes]
+
+    def encode(self) -> bytes:
+        """The extension's bytes; equal policies have equal bytes."""
+        return msgspec.msgpack.encode(_Encoded(VERSION, sorted(self.hosts)))
+
+    @staticmethod
+    def decode(data: bytes | None) -> Policy:
+        """The policy in the extension's bytes.
+
+        Raises:
+            PolicyError: there is none, or not one of this version.
+        """
+        try:
+            encoded = _decoder.decode(data or b"")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise PolicyError("the room's policy could not be read") from error
+        policy = Policy(hosts=frozenset(encoded.hosts))
+        if encoded.version != VERSION or policy.encode() != data:
+            raise PolicyError("the room's policy is of a version this program does not know")
+        return policy
+
+
+def check(changes: Changes, *, policy: Policy, roster: Roster, gone: Callable[[int], bool]) -> None:
+    """Allow the commit, or say which rule it breaks.
+
+    `roster` is that of the epoch before the commit; `gone(leaf)` whether the relay has no connection of theirs.
+
+    Raises:
+        CommitForbidden: with `code` naming the rule. Nothing has changed.
+    """
+    if changes.extensions_changed:
+        raise CommitForbidden("policy_change")
+    if any(psk_id != PSK_ID for psk_id in changes.psk_ids):
+        raise CommitForbidden("foreign_psk")
+    _check_added(changes)
+    _check_kept_names(changes, roster)
+    _check_removed(changes, policy=policy, roster=roster, gone=gone)
+
+
+def _check_added(changes: Changes) -> None:
+    if changes.added and PSK_ID not in changes.psk_ids:
+        raise CommitForbidden("added_without_link")
+    for member in changes.added:
+        try:
+            person_of(member)
+        except NotAPerson as error:
+            raise CommitForbidden("bad_credential") from error
+
+
+def _check_kept_names(changes: Changes, roster: Roster) -> None:
+    """An Update may bring a new encryption key, never another identity: people are pinned to theirs."""
+    for member in changes.updated:
+        before = roster.by_leaf.get(member.leaf)
+        if before is None or (member.signature_key, member.identity) != (before.key, before.credential):
+            raise CommitForbidden("identity_change")
+
+
+def _check_removed(changes: Changes, *, policy: Policy, roster: Roster, gone: Callable[[int], bool]) -> None:
+    committer = roster.by_leaf.get(changes.committer)
+    by_host = committer is not None and committer.key in policy.hosts
+    coming_back = {member.signature_key for member in changes.added}
+    for removal in changes.removed:
+        asked_itself = removal.by_reference and removal.proposer == removal.member.leaf
+        if not (
+            by_host or asked_itself or removal.member.signature_key in coming_back or gone(removal.member.leaf)
+        ):
+            raise CommitForbidden("remove_not_allowed")

@@ -1,0 +1,105 @@
+"""Settings: one TOML file, read once, every key checked. config/client.toml documents each."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from tuiconf.errors import UsageError
+
+# A few kB of comments are usual.
+MAX_FILE_BYTES: Final = 1 << 20
+
+
+class ConfigError(UsageError):
+    """The settings cannot be used; the message names the file, and the key where it can."""
+
+    code = "config"
+
+
+class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Me(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who you are in calls."""
+
+    name: str | None = None
+
+
+class Audio(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where sound comes from and goes to, and how it is coded."""
+
+    input: str = "default"
+    output: str = "default"
+    bitrate: Literal[16_000, 24_000, 32_000] = 32_000
+    complexity: Annotated[int, msgspec.Meta(ge=0, le=10)] | None = None
+    repeat: (
+        Literal["auto", "off"] | Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=8)]], msgspec.Meta(max_length=3)]
+    ) = "auto"
+    opus: str | None = None
+
+    @property
+    def repeats(self) -> tuple[int, ...] | None:
+        """Which earlier frames to repeat: None decides by what receivers report."""
+        if self.repeat == "auto":
+            return None
+        return () if isinstance(self.repeat, str) else tuple(sorted(set(self.repeat)))
+
+
+class Network(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to reach relays."""
+
+    quic: Literal["auto", "aioquic", "qh3"] = "auto"
+
+
+class Config(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings of a participant, each with the default that holds without a file."""
+
+    me: Me = Me()
+    audio: Audio = Audio()
+    network: Network = Network()
+
+
+def parse(text: str) -> Config:
+    """The settings in a file's text.
+
+    Raises:
+        ConfigError: it is not TOML, or a key is unknown or has a value it cannot have.
+    """
+    try:
+        return msgspec.convert(tomllib.loads(text), Config)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"not TOML: {error}") from error
+    except RecursionError as error:
+        raise ConfigError("nested too deeply") from error
+    except msgspec.ValidationError as error:
+        raise ConfigError(str(error)) from error
+
+
+def load(path: Path, *, must_exist: bool = False) -> Config:
+    """The settings in a file; the defaults when there is none, unless it `must_exist`.
+
+    Raises:
+        ConfigError: it cannot be read, or not be used.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError as error:
+        if must_exist:
+            raise ConfigError(f"{path}: there is no such file") from error
+        return Config()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    try:
+        if len(data) > MAX_FILE_BYTES:
+            raise ConfigError("too large for a file of settings")
+        return parse(data.decode())
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not text in UTF-8") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
