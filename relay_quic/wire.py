@@ -134,10 +134,10 @@ class Publish(Message, frozen=True, kw_only=True, array_like=True, forbid_unknow
 class Note(Message, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="note"):
     """Something said outside the order and not kept: a knock, an announcement. `to` None is everyone else.
 
-    Answered only when it is refused.
+    Answered only when it is refused, by `request`, which whoever does not mind leaves at 0.
     """
 
-    request: U32
+    request: U32 = 0
     to: U32 | None
     data: NoteData
 
