@@ -54,7 +54,7 @@ def test_any_bytes_are_samples_and_come_back_as_they_were(data: bytes) -> None:
 
 def test_what_is_too_loud_is_clipped_and_what_is_not_a_number_is_silence() -> None:
     odd = np.array([2.0, -2.0, np.nan, np.inf, -np.inf], np.float32)
-    assert np.frombuffer(to_s16le(odd), "<i2").tolist() == [32767, -32768, 0, 32767, -32767]
+    assert np.frombuffer(to_s16le(odd), "<i2").tolist() == [32767, -32768, 0, 32767, -32768]
 
 
 async def test_frames_come_out_as_they_went_in_also_when_cut_in_odd_places(pipe: tuple[int, int]) -> None:

@@ -26,7 +26,8 @@ POLL_S: Final = 0.01
 # Waits for the end of its standard input, which comes when we are gone, however we went: `kill -9` included. Then
 # it ends the command's whole group. It costs 0.7 MB, and unlike PR_SET_PDEATHSIG it reaches the command's children,
 # needs no Python code between fork and exec (which deadlocks with threads), and works wherever there is a `sh`.
-GUARDIAN: Final = 'read -r _; kill -KILL -- "-$1"'
+# (`-s KILL --` and not `-KILL --`, which dash does not understand.)
+GUARDIAN: Final = 'read -r _; kill -s KILL -- "-$1"'
 
 
 class Command:
