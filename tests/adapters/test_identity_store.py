@@ -128,6 +128,13 @@ def test_the_passphrase_in_the_environment_seals_and_opens_without_a_terminal(pa
         load(path, environ={"TUICONF_PASSPHRASE": "other"})
 
 
+def test_a_passphrase_set_for_a_key_that_has_none_is_told_to_protect_nothing(path: Path) -> None:
+    said: list[str] = []
+    identity = load(path)
+    assert load(path, environ={"TUICONF_PASSPHRASE": "horse"}, say=said.append) == identity
+    assert "protects nothing" in said[0]
+
+
 def test_the_systemd_credential_seals_and_opens(path: Path, tmp_path: Path) -> None:
     (tmp_path / "tuiconf-passphrase").write_text("horse\n", encoding="utf-8")
     environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 from collections.abc import Collection
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from tuiconf.crypto import media_keys, sframe
 from tuiconf.crypto.media_keys import (
+    MAX_COUNTER,
     MAX_EPOCHS,
     MAX_READY_KEYS,
     MAX_WAITING_BYTES,
@@ -156,7 +158,7 @@ def test_only_an_authentic_frame_moves_the_window() -> None:
     bob, alice = sender(BOB), receiver()
     first, second = audio(bob), audio(bob)
     opened(alice, first)
-    forged = sframe.encode_header(media_keys.kid(Stream.AUDIO, BOB, 1), sframe.MAX_U64) + bytes(20)
+    forged = sframe.encode_header(media_keys.kid(Stream.AUDIO, BOB, 1), MAX_COUNTER) + bytes(20)
     assert refusal(alice, forged) is Reason.AUTHENTICATION
     assert refusal(alice, second[:-1] + bytes((second[-1] ^ 1,))) is Reason.AUTHENTICATION
     assert opened(alice, second).counter == 1
@@ -167,9 +169,10 @@ def test_a_member_that_jumps_to_the_last_counter_costs_no_memory_and_only_itself
     bob = sframe.FrameKey(media_keys.SUITE, secret, media_keys.kid(Stream.AUDIO, BOB, 1))
     metadata = b"tuiconf v1 audio"
     alice = receiver()
-    for counter in (0, sframe.MAX_U64):
+    for counter in (0, MAX_COUNTER):
         assert opened(alice, bob.seal(counter, metadata, b"x")).counter == counter
     assert refusal(alice, bob.seal(1, metadata, b"x")) is Reason.TOO_OLD
+    assert refusal(alice, bob.seal(MAX_COUNTER + 1, metadata, b"x")) is Reason.MALFORMED
     assert opened(alice, audio(sender(CAROL))).leaf == CAROL
 
 
@@ -310,6 +313,21 @@ def test_waiting_frames_are_bounded_in_bytes() -> None:
     assert refusal(alice, audio(bob, bytes(large))) is Reason.UNKNOWN_EPOCH
 
 
+def test_repeats_take_no_room_and_what_has_left_makes_room_again() -> None:
+    alice, bob = receiver(), sender(BOB, epoch=2)
+    quarter = bytes(MAX_WAITING_BYTES // 4 - 30)
+    frames = [audio(bob, quarter) for _ in range(4)]
+    for frame in [*frames, *frames, *frames]:
+        assert alice.open(Stream.AUDIO, frame, now=0.0) == Waiting()
+    alice.expire(now=0.5)
+    for frame in frames:
+        assert alice.open(Stream.AUDIO, frame, now=0.5) == Waiting()
+    assert len(enter(alice, 2, now=0.5)) == 4
+    bob.install(3, base_key(3), BOB)
+    for _ in frames:
+        assert alice.open(Stream.AUDIO, audio(bob, quarter), now=0.5) == Waiting()
+
+
 def test_an_epoch_long_past_is_too_old_and_one_long_to_come_waits() -> None:
     alice = receiver(epoch=1000)
     assert refusal(alice, audio(sender(BOB, epoch=999))) is Reason.TOO_OLD
@@ -351,6 +369,34 @@ def test_more_senders_than_keys_are_kept_ready_all_go_on_being_opened_once() -> 
             sealed = audio(keys)
             assert opened(alice, sealed).counter == turn
             assert refusal(alice, sealed) is Reason.REPLAYED
+
+
+def keys_in_memory() -> int:
+    gc.collect()
+    return sum(isinstance(thing, sframe.FrameKey) for thing in gc.get_objects())
+
+
+def test_keys_kept_ready_are_bounded_and_deleted_with_their_epoch() -> None:
+    frames = [audio(sender(leaf)) for leaf in range(1, MAX_READY_KEYS + 20)]
+    before = keys_in_memory()
+    alice = OpeningKeys()
+    enter(alice, 1, leaves=range(1, MAX_READY_KEYS + 20))
+    for frame in frames:
+        opened(alice, frame)
+    assert keys_in_memory() - before == MAX_READY_KEYS
+    enter(alice, 2, now=0.0)
+    alice.expire(now=5.0)
+    assert keys_in_memory() == before
+
+
+def test_an_epoch_with_the_same_low_bits_takes_the_place_of_the_old_one() -> None:
+    last, before = audio(sender(BOB)), keys_in_memory()
+    alice = receiver()
+    opened(alice, last)
+    enter(alice, 257)
+    assert refusal(alice, audio(sender(BOB))) is Reason.AUTHENTICATION
+    assert keys_in_memory() == before
+    assert opened(alice, audio(sender(BOB, epoch=257))).epoch == 257
 
 
 @given(st.binary(max_size=60), st.sampled_from(Stream))

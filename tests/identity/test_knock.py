@@ -68,7 +68,7 @@ def test_a_note_changed_anywhere_does_not_open() -> None:
             )
 
 
-@given(st.binary(max_size=300) | st.just(bytes(256 + 28)) | st.just(bytes(MAX_NOTE_BYTES + 256)))
+@given(st.binary(max_size=300) | st.sampled_from([bytes(28), bytes(256 + 28)]) | st.just(bytes(MAX_NOTE_BYTES + 256)))
 def test_any_bytes_are_refused_with_the_one_error(data: bytes) -> None:
     with pytest.raises(NoteError):
         open_note(KEY, data, room_id=ROOM, kind=NoteKind.KNOCK)
@@ -78,7 +78,7 @@ def test_a_holder_of_the_link_who_pads_wrongly_is_refused() -> None:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     associated = b"tuiconf v1 note" + ROOM + b"\1"
-    for padded in (bytes(256), b"\x80" + bytes(511), b"x" * 256):
+    for padded in (b"", bytes(256), b"\x80" + bytes(511), b"x" * 256):
         sealed = bytes(12) + AESGCM(KEY).encrypt(bytes(12), padded, associated)
         with pytest.raises(NoteError):
             open_note(KEY, sealed, room_id=ROOM, kind=NoteKind.KNOCK)

@@ -20,7 +20,8 @@ def test_ordinary_names_of_all_scripts_are_names(name: str) -> None:
 @pytest.mark.parametrize(
     "bad",
     ["", " ", "x" * 65, " Ada", "Ada ", "A  da", "A\nda", "A\x1b[31mda", "Ada\u202egpj", "A\u200bda", "\u2066Ada",
-     "A\u00a0da", "Ada\ufeff", "\u3164", "\u2800", "A\U000e0041", "A\ud800", "A\u0085", "\ue000", "A\u2028"],
+     "A\u00a0da", "Ada\ufeff", "\u3164", "\u2800", "A\U000e0041", "A\ud800", "A\u0085", "\ue000", "A\u2028",
+     "A" + "\u0301" * 5],
 )  # fmt: skip
 def test_a_name_that_could_hide_disturb_or_imitate_is_refused(bad: str) -> None:
     assert not is_name(bad)

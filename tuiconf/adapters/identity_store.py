@@ -77,7 +77,11 @@ class _Store:
             return None
         try:
             file = parse_key_file(data)
-            return self._unseal(file) if isinstance(file, SealedKey) else file.identity()
+            if isinstance(file, SealedKey):
+                return self._unseal(file)
+            if given_passphrase(self.environ) is not None:
+                self.say(f"Your key in {self.path} has no passphrase: the one that is set protects nothing.")
+            return file.identity()
         except WrongPassphrase as error:
             raise WrongPassphrase(f"wrong passphrase: it does not open {self.path}") from error
         except KeyFileError as error:

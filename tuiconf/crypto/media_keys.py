@@ -58,7 +58,7 @@ WINDOW: Final = 128
 _WINDOW_MASK: Final = (1 << WINDOW) - 1
 
 # One key never seals more: at 100 frames/s this is 16 months, and AES-GCM's bound for distinguishing 2³² frames of
-# 80 bytes is 2⁻⁶⁰.
+# 80 bytes is 2⁻⁶⁰. A larger counter is not taken from others either, so what numbers the frames has 32 bits.
 MAX_COUNTER: Final = (1 << 32) - 1
 
 
@@ -96,7 +96,7 @@ class Undecryptable(SFrameError):
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
-    """An authentic frame. `counter` never wraps and goes on across a sender's epochs: it numbers the frames.
+    """An authentic frame. `counter`, below 2³², numbers a sender's frames: it never wraps, and goes on across epochs.
 
     The sender is whoever is at `leaf` *in `epoch`*: in a later epoch the leaf may be someone else's. (A Struct, because
     making a frozen dataclass of this takes longer than deciphering the frame.)
@@ -252,7 +252,7 @@ class _WaitingRoom:
 
 
 class OpeningKeys:
-    """Opens the others' frames. One per group: a participant that joins a new group makes a new one.
+    """Opens the others' frames. One per group: a participant that joins another group makes a new one.
 
     `now` is in seconds of any monotonic clock, the same for all calls.
     """
@@ -317,7 +317,7 @@ class OpeningKeys:
             frame_kid, counter, header_bytes = sframe.decode_header(sealed)
         except SFrameError:
             raise Undecryptable(Reason.MALFORMED) from None
-        if frame_kid >> (LEAF_BITS + EPOCH_BITS) != stream:
+        if frame_kid >> (LEAF_BITS + EPOCH_BITS) != stream or counter > MAX_COUNTER:
             raise Undecryptable(Reason.MALFORMED)
         epoch = self._epochs.get(frame_kid & _EPOCH_MASK)
         if epoch is None or now >= epoch.expires:

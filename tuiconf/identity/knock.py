@@ -65,8 +65,7 @@ def open_note(key: bytes, sealed: bytes, *, room_id: bytes, kind: NoteKind) -> b
     Raises:
         NoteError: it is not one.
     """
-    padded_bytes = len(sealed) - _OVERHEAD_BYTES
-    if padded_bytes <= 0 or padded_bytes % PADDING_BYTES or len(sealed) > MAX_NOTE_BYTES:
+    if (len(sealed) - _OVERHEAD_BYTES) % PADDING_BYTES or len(sealed) > MAX_NOTE_BYTES:
         raise NoteError("a note's size is not allowed")
     try:
         padded = AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _associated(room_id, kind))

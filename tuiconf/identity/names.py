@@ -1,11 +1,13 @@
-"""What may be a participant's name: shown to everyone, so it must not be able to imitate or disturb. Pure.
+"""What may be a participant's name: shown to everyone, so nothing in it may be invisible or disturb a terminal. Pure.
 
+Two people may still look alike or be called the same: who someone is, their key says.
 The rules for others' names are fixed lists, not the running Python's Unicode tables: those differ between
 versions, and members who disagree on whether a name is allowed would disagree on the commit that adds it.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 
@@ -50,6 +52,13 @@ _REFUSED: Final = (
     (0xE0000, 0x10FFFF),  # tags, more selectors, private use
 )
 
+_CLASS: Final = "".join(f"{re.escape(chr(low))}-{re.escape(chr(high))}" for low, high in _REFUSED)
+
+# More combining marks on one character than any language writes run over the lines above and below.
+_MARKS: Final = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{5}"
+
+_NOT_IN_A_NAME: Final = re.compile(f"[{_CLASS}]|{_MARKS}|^ | $|  ")
+
 
 class NameRefused(UsageError):
     """The name the user wants cannot be shown to others."""
@@ -59,9 +68,7 @@ class NameRefused(UsageError):
 
 def is_name(text: str) -> bool:
     """Whether a name someone else goes by may be shown as it is: the same answer in every program."""
-    if not 1 <= len(text) <= MAX_NAME_CHARACTERS or text != text.strip(" ") or "  " in text:
-        return False
-    return not any(low <= ord(char) <= high for char in text for low, high in _REFUSED)
+    return 1 <= len(text) <= MAX_NAME_CHARACTERS and not _NOT_IN_A_NAME.search(text)
 
 
 def normalise_name(text: str) -> str:
