@@ -30,7 +30,6 @@ MAX_TARGET_S: Final = 0.240
 
 # What the clocks and schedulers of both ends add even on a perfect link.
 MARGIN_S: Final = 0.005
-FIRST_TARGET_S: Final = 0.010
 
 # Transits are remembered for 200 frames (4 s), and one of them may be late: a single hiccup should not delay
 # everybody's speech, two in 4 s are a pattern.
@@ -38,8 +37,9 @@ WINDOW_FRAMES: Final = 200
 ALLOWED_LATE: Final = 1
 RECOMPUTE_EVERY: Final = 8
 
-# How fast the target comes down again, in seconds per frame: 10 ms a second.
-DECAY_S: Final = 0.0002
+# The target comes down to what is wanted with this time constant, in frames (4 s): quicker, and rare losses that are
+# mended by late copies would make it swing.
+DECAY_FRAMES: Final = 200
 
 # The lag may be over the target by a frame (play-out goes in whole frames) and this, before frames are dropped.
 SLACK_S: Final = 0.005
@@ -145,7 +145,7 @@ class JitterBuffer:
         self._origin_seq, self._origin_time = 0, 0.0
         self._transits: deque[float] = deque(maxlen=WINDOW_FRAMES)
         self._base = 0.0  # the quickest of the transits
-        self._target = FIRST_TARGET_S
+        self._target = MARGIN_S
         self._floor = 0.0  # the target is not below this
         self._until_recompute = RECOMPUTE_EVERY
         self._over = self._under = 0  # pops in a row that found the lag too large, too small
@@ -234,7 +234,8 @@ class JitterBuffer:
         self._base = ordered[0]
         wanted = ordered[max(0, len(ordered) - 1 - ALLOWED_LATE)] - self._base + MARGIN_S
         # When the whole link got slower, the same moment is a smaller lag.
-        decayed = self._target - DECAY_S * frames - max(rise, 0.0)
+        same_moment = self._target - max(rise, 0.0)
+        decayed = same_moment - max(same_moment - wanted, 0.0) * frames / DECAY_FRAMES
         self._target = min(max(wanted, decayed, self._floor), MAX_TARGET_S)
 
     # --- out
@@ -311,11 +312,11 @@ class JitterBuffer:
 
     def _stretches(self, lag: float, *, quiet: bool) -> bool:
         """Whether to hold the next frame back to let the lag grow."""
-        if lag >= self._target or not quiet:
+        if lag >= self._target:
             self._under = 0
             return False
         self._under += 1
-        if self._under < AGREE_QUIET:
+        if self._under < (AGREE_QUIET if quiet else AGREE_SPEECH):
             return False
         self._under = 0
         return True

@@ -34,7 +34,8 @@ ATTACK_FRAMES: Final = 2
 
 def rms_dbfs(pcm: Pcm) -> float:
     """The level of the frame's power, SILENCE_DBFS to 0 for anything within ±1 (0 is a full-scale square wave)."""
-    power = float(np.dot(pcm, pcm)) / max(len(pcm), 1)
+    with np.errstate(over="ignore", invalid="ignore"):  # nonsense has no level
+        power = float(np.dot(pcm, pcm)) / max(len(pcm), 1)
     return _dbfs(math.sqrt(power)) if math.isfinite(power) else SILENCE_DBFS
 
 

@@ -125,8 +125,9 @@ class LossMeter:
             self._lost += gap
             self._runs += 1
             return gap
-        if -MAX_GAP_FRAMES <= gap < 0 and self._lost:  # overtaken, not lost
+        if -MAX_GAP_FRAMES <= gap < 0 and self._lost:  # overtaken, not lost: most likely a gap of its own
             self._lost -= 1
+            self._runs = max(self._runs - 1, min(self._lost, 1))
         return 0
 
     @property

@@ -1,0 +1,215 @@
+"""Real speech over bad links through the whole receiving side: intelligible, in time, and never stopped by a packet."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pystoi import stoi
+
+from tests.sim.link import LOOPBACK, LinkProfile, LossyLink
+from tests.speech import speech_frames, speech_pcm
+from tuiconf.media.opus import SAMPLE_RATE, Decoder, Encoder, Opus, Pcm
+from tuiconf.media.playout import CONCEAL_AT_MOST_S, Kind, Receiver
+from tuiconf.media.redundancy import Bundler, unbundle_with_offsets
+
+SECONDS = 12.0
+FRAME_S = 0.020
+Damage = Callable[[int, bytes], bytes]
+
+
+class Heard:
+    """What came out at the receiver, one frame for each 20 ms."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self.receiver = receiver
+        self.frames: list[Pcm] = []
+        self.kinds: list[Kind] = []
+
+    @property
+    def count(self) -> Counter[Kind]:
+        return Counter(self.kinds)
+
+    def stoi(self) -> float:
+        """Intelligibility against the original, at the delay that the call settled at."""
+        original, heard = speech_pcm(SECONDS), np.concatenate(self.frames)
+        delays = range(0, 8 * 960, 480)
+        length = len(original) - 8 * 960
+        best = max(delays, key=lambda delay: _similarity(original[:length], heard[delay : delay + length]))
+        return max(
+            float(stoi(original[:length], heard[at : at + length], SAMPLE_RATE))
+            for at in range(max(best - 480, 0), best + 481, 120)
+        )
+
+
+def _similarity(a: Pcm, b: Pcm) -> float:
+    """Of the loudness over time: coarse, and enough to find the delay."""
+    envelope_a, envelope_b = (np.abs(pcm[: len(pcm) // 240 * 240]).reshape(-1, 240).mean(1) for pcm in (a, b))
+    return float(np.corrcoef(envelope_a, envelope_b)[0, 1])
+
+
+def hear(
+    opus: Opus,
+    profile: LinkProfile,
+    *,
+    offsets: tuple[int, ...] = (),
+    fec_percent: int = 0,
+    seed: int = 1,
+    damage: Damage = lambda _, packet: packet,
+    mute: range = range(0),
+) -> Heard:
+    """Speech through encoder, bundles, the link and a receiver that pulls every 20 ms."""
+    link, heard = LossyLink(profile, seed=seed), Heard(Receiver(opus))
+    encoder, bundler = Encoder(opus, expected_loss_percent=fec_percent), Bundler(offsets)
+    seq = 0
+    for tick, frame in enumerate([*speech_frames(SECONDS), *[np.zeros(960, np.float32)] * 10]):
+        now = tick * FRAME_S
+        if tick not in mute:
+            packet = damage(seq, encoder.encode(frame))
+            link.send(bundler.bundle(seq.to_bytes(4, "big") + packet), now=now)
+            seq += 1
+        for at, datagram in link.receive(now=now + 0.005):
+            bundle = unbundle_with_offsets(datagram)
+            for back, sealed in bundle:
+                number = int.from_bytes(sealed[:4], "big")
+                heard.receiver.push(number, sealed[4:], now=at, repeated=back > 0, farthest=bundle[-1][0])
+        pcm, kind = heard.receiver.pull(now=now + 0.005)
+        heard.frames.append(np.zeros(960, np.float32) if pcm is None else pcm)
+        heard.kinds.append(kind)
+    return heard
+
+
+@pytest.fixture(scope="module")
+def loss_free(libopus: Opus) -> float:
+    return hear(libopus, LinkProfile()).stoi()
+
+
+def test_on_a_good_link_speech_is_what_the_codec_alone_gives(libopus: Opus, loss_free: float) -> None:
+    encoder, decoder = Encoder(libopus), Decoder(libopus)
+    alone = np.concatenate([decoder.decode(encoder.encode(frame)) for frame in speech_frames(SECONDS)])
+    late = encoder.lookahead_samples
+    codec = float(stoi(speech_pcm(SECONDS)[:-late], alone[late:], SAMPLE_RATE))
+    assert loss_free > 0.98 * codec
+    heard = hear(libopus, LOOPBACK)
+    assert heard.count[Kind.CONCEALED] == 0
+    assert heard.stoi() > 0.98 * codec
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_at_ten_percent_loss_repeating_one_and_three_back_keeps_speech_intelligible(
+    libopus: Opus, loss_free: float, seed: int
+) -> None:
+    assert hear(libopus, LinkProfile(loss=0.1), offsets=(1, 3), seed=seed).stoi() >= 0.97 * loss_free
+
+
+def test_in_bursts_of_three_distant_copies_mend_more_than_near_ones(libopus: Opus) -> None:
+    bursts = LinkProfile(loss=0.1, burst=3)
+    near, distant = (hear(libopus, bursts, offsets=offsets) for offsets in ((1, 2), (1, 3)))
+    assert distant.receiver.statistics.jitter.lost < near.receiver.statistics.jitter.lost / 2
+
+
+def test_each_remedy_is_better_than_none(libopus: Opus) -> None:
+    profile = LinkProfile(loss=0.1)
+    concealed = hear(libopus, profile).stoi()
+    fec = hear(libopus, profile, fec_percent=15).stoi()
+    repeated = hear(libopus, profile, offsets=(1,)).stoi()
+    assert concealed < fec < repeated
+
+
+def test_in_band_fec_is_used_where_the_next_frame_is_here_and_only_then(libopus: Opus) -> None:
+    with_fec = hear(libopus, LinkProfile(loss=0.1, jitter_s=0.04), fec_percent=15)
+    assert with_fec.receiver.statistics.frames_fec == with_fec.count[Kind.FEC] > 5
+    without = hear(libopus, LinkProfile(loss=0.1, jitter_s=0.04))
+    assert without.count[Kind.FEC] == 0
+
+
+def _spoil(packet: bytes) -> list[bytes]:
+    return [b"", b"\xff", bytes(1000), packet[:1] + bytes(range(79)), packet * 10, bytes((packet[0] | 3,)) + packet[1:]]
+
+
+@pytest.mark.parametrize("how", range(6))
+def test_one_bad_packet_costs_one_frame_and_nothing_else(libopus: Opus, how: int) -> None:
+    heard = hear(libopus, LinkProfile(), damage=lambda seq, packet: _spoil(packet)[how] if seq == 200 else packet)
+    assert heard.count[Kind.CONCEALED] <= 1
+    assert heard.receiver.statistics.packets_bad <= 1
+    clean = hear(libopus, LinkProfile())
+    assert heard.count[Kind.PLAYED] >= clean.count[Kind.PLAYED] - 1
+    after = slice(260, 300)
+    assert np.allclose(np.concatenate(heard.frames[after]), np.concatenate(clean.frames[after]), atol=0.05)
+
+
+def test_bad_packets_only_are_silence_and_a_count(libopus: Opus) -> None:
+    heard = hear(libopus, LinkProfile(), damage=lambda _, packet: b"\xff" + packet)
+    assert heard.count[Kind.PLAYED] == 0
+    assert heard.receiver.statistics.packets_bad > 500
+    assert heard.count[Kind.SILENCE] > 580
+
+
+def test_a_sender_that_stops_fades_to_silence_and_comes_back_whole(libopus: Opus) -> None:
+    heard = hear(libopus, LinkProfile(), mute=range(200, 300))
+    gap = heard.kinds[203:295]
+    concealed = int(CONCEAL_AT_MOST_S / FRAME_S) + 1
+    assert gap.count(Kind.CONCEALED) <= concealed
+    assert set(gap[concealed:]) == {Kind.SILENCE}
+    assert set(heard.kinds[306:500]) == {Kind.PLAYED}
+    joined = np.concatenate(heard.frames[203:310])
+    assert np.abs(np.diff(joined)).max() < 0.5  # no click
+
+
+def test_muted_frames_are_not_counted_as_lost(libopus: Opus) -> None:
+    heard = hear(libopus, LinkProfile(), mute=range(200, 300))
+    assert heard.receiver.take_losses()[1] == 0
+    assert heard.receiver.statistics.jitter.lost == 0
+
+
+def test_losses_for_the_report_are_the_networks_whatever_was_mended(libopus: Opus) -> None:
+    heard = hear(libopus, LinkProfile(loss=0.1), offsets=(1, 3))
+    received, lost = heard.receiver.take_losses()
+    assert 0.07 < lost / (received + lost) < 0.13
+    assert heard.receiver.statistics.jitter.lost < lost / 5
+    assert heard.receiver.take_losses() == (0, 0)
+
+
+def test_those_who_lose_nothing_do_not_pay_for_copies_with_delay(libopus: Opus) -> None:
+    plain, copies = hear(libopus, LinkProfile()), hear(libopus, LinkProfile(), offsets=(1, 3))
+    assert copies.receiver.statistics.jitter.depth_ms == plain.receiver.statistics.jitter.depth_ms
+
+
+def test_play_out_times_are_told_for_measuring_delay(libopus: Opus) -> None:
+    heard = hear(libopus, LinkProfile(delay_s=0.03))
+    delays = [at - seq * FRAME_S for seq in range(500, 590) if (at := heard.receiver.played_at(seq)) is not None]
+    assert len(delays) == 90
+    assert 0.03 <= statistics.mean(delays) <= 0.06
+    assert heard.receiver.played_at(10) is None
+    assert heard.receiver.played_at(10_000) is None
+
+
+def test_the_level_is_that_of_what_was_given(libopus: Opus) -> None:
+    receiver = Receiver(libopus)
+    assert receiver.pull(now=0.0) == (None, Kind.SILENCE)
+    assert receiver.level_dbfs == -96.0
+    encoder, levels = Encoder(libopus), []
+    for seq, frame in enumerate(speech_frames(2.0)):
+        receiver.push(seq, encoder.encode(frame), now=seq * FRAME_S)
+        receiver.pull(now=seq * FRAME_S + 0.01)
+        levels.append(receiver.level_dbfs)
+    assert max(levels) > -30
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 80), st.binary(max_size=120), st.booleans(), st.integers(0, 20)), max_size=80))
+def test_whatever_a_member_sends_every_pull_gives_a_frame(
+    libopus: Opus, pushes: list[tuple[int, bytes, bool, int]]
+) -> None:
+    receiver, now = Receiver(libopus), 0.0
+    for seq, payload, repeated, farthest in pushes:
+        receiver.push(seq, payload, now=now, repeated=repeated, farthest=farthest)
+        now += FRAME_S / 2
+        pcm, kind = receiver.pull(now=now)
+        assert (pcm is None) == (kind is Kind.SILENCE)
+        assert pcm is None or (pcm.shape == (960,) and np.isfinite(pcm).all())
