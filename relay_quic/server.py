@@ -54,10 +54,12 @@ _TOLD_TO_GO: Final = 32
 
 
 class _Client:
-    __slots__ = ("connected_at", "deframer", "host", "inbound", "peer", "queue", "room")
+    __slots__ = ("connected_at", "deframer", "has_spoken", "host", "inbound", "peer", "queue", "refusal", "room")
 
-    def __init__(self, peer: Peer, rates: Rates, *, now: float) -> None:
+    def __init__(self, peer: Peer, rates: Rates, *, refusal: GoodbyeCode | None, now: float) -> None:
         self.peer = peer
+        self.refusal = refusal
+        self.has_spoken = False  # until it has, there is no stream to say goodbye on
         self.host = peer.host  # the address it was counted for: it may move
         self.connected_at = now
         self.deframer = Deframer(MAX_FIRST_MESSAGE_BYTES)
@@ -94,17 +96,22 @@ class Relay:
     def connected(self, peer: Peer, *, now: float) -> None:
         """A handshake is complete."""
         self.metrics.connections += 1
-        if len(self._clients) >= self._caps.connections:
-            self._turn_away(peer, GoodbyeCode.RELAY_FULL)
-        elif not self._addresses.connected(peer.host, now=now):
-            self._turn_away(peer, GoodbyeCode.RATE)
-        else:
-            self._clients[PeerId(peer.id)] = _Client(peer, self._rates, now=now)
+        refusal: GoodbyeCode | None = None
+        if not self._addresses.connected(peer.host, now=now):
+            refusal = GoodbyeCode.RATE
+        elif len(self._clients) >= self._caps.connections:
+            self._addresses.disconnected(peer.host)
+            refusal = GoodbyeCode.RELAY_FULL
+        self._clients[PeerId(peer.id)] = _Client(peer, self._rates, refusal=refusal, now=now)
 
     def stream_data(self, peer: Peer, data: bytes, *, now: float) -> None:
         """More of a client's control stream."""
         client = self._clients.get(PeerId(peer.id))
         if client is None:
+            return
+        client.has_spoken = True
+        if client.refusal is not None:
+            self._dismiss(client, client.refusal, now=now)
             return
         if not client.inbound.stream(len(data), now=now):
             self._dismiss(client, GoodbyeCode.RATE, now=now)
@@ -255,16 +262,14 @@ class Relay:
         client = self._clients.get(peer)
         if client is not None:
             self._forget(client)
-            self._turn_away(client.peer, reason)
-
-    def _turn_away(self, peer: Peer, reason: GoodbyeCode) -> None:
-        self.metrics.goodbye(reason)
-        peer.close(goodbye=encode(Goodbye(reason=reason)))
+            self.metrics.goodbye(reason)
+            client.peer.close(goodbye=encode(Goodbye(reason=reason)) if client.has_spoken else b"")
 
     def _forget(self, client: _Client) -> None:
         del self._clients[PeerId(client.peer.id)]
         self._with_datagrams.discard(client)
-        self._addresses.disconnected(client.host)
+        if client.refusal is None:
+            self._addresses.disconnected(client.host)
 
 
 class Running:

@@ -1,0 +1,127 @@
+"""A real relay on loopback and real clients of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from relay_quic.config import Caps, Listen, RelayConfig
+from relay_quic.limits import Rates
+from relay_quic.quic import Client, Closed, DatagramReceived, Event, Library, StreamData
+from relay_quic.server import Running, serve
+from relay_quic.wire import (
+    MAX_MESSAGE_BYTES,
+    ClientMessage,
+    DatagramKind,
+    Deframer,
+    Entered,
+    Goodbye,
+    GoodbyeCode,
+    RelayMessage,
+    Resume,
+    datagram_prefix,
+    decode_relay,
+    encode,
+)
+from tests.relay.quicsupport import until
+from tests.relay.relaysupport import GENEROUS, PROOF, enter
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def a_live_relay(
+    folder: Path, library: Library = Library.QH3, *, rates: Rates = GENEROUS, caps: Caps | None = None
+) -> AsyncIterator[Running]:
+    """A relay on a free port of loopback, with its certificate in `folder`."""
+    config = RelayConfig(
+        listen=Listen(host="127.0.0.1", port=0),
+        quic=library.value,
+        state_dir=folder,
+        rates=rates,
+        caps=caps or Caps(),
+    )
+    async with serve(config) as running:
+        yield running
+
+
+class LiveClient:
+    """One real connection and all that came over it."""
+
+    def __init__(self) -> None:
+        self.received: list[RelayMessage] = []
+        self.datagrams: list[bytes] = []
+        self.closed: str | None = None
+        self._quic: Client | None = None
+        self._deframer = Deframer(MAX_MESSAGE_BYTES)
+
+    @property
+    def quic(self) -> Client:
+        """The connection itself."""
+        assert self._quic is not None
+        return self._quic
+
+    async def open(self, relay: Running, library: Library = Library.QH3) -> None:
+        """Connect, and nothing more."""
+        host, port = relay.address
+        self._quic = await Client.connect(host, port, library=library, on_event=self._happened)
+
+    async def enter(self, *, proof: bytes = PROOF, resume: Resume | None = None) -> Entered:
+        """Enter a room and wait for the answer."""
+        self.say(enter(proof, resume=resume))
+        return await self.first(Entered)
+
+    def say(self, *messages: ClientMessage) -> None:
+        """Send messages now."""
+        self.say_bytes(b"".join(encode(message) for message in messages))
+
+    def say_bytes(self, data: bytes) -> None:
+        """Send these bytes on the stream now."""
+        self.quic.send_stream(data)
+        self.quic.flush(now=time.monotonic())
+
+    def speak(self, payload: bytes, *, kind: DatagramKind = DatagramKind.AUDIO, loudness: int = 0) -> bytes:
+        """Send a datagram now, and what it was."""
+        datagram = datagram_prefix(kind, loudness=loudness) + payload
+        assert self.quic.send_datagram(datagram)
+        self.quic.flush(now=time.monotonic())
+        return datagram
+
+    def all(self, kind: type[T]) -> list[T]:
+        """What has come of one kind of message."""
+        return [message for message in self.received if isinstance(message, kind)]
+
+    async def first(self, kind: type[T]) -> T:
+        """The first message of this kind, waited for."""
+        await until(lambda: self.all(kind))
+        return self.all(kind)[0]
+
+    async def goodbye(self) -> GoodbyeCode:
+        """Why the relay closed, waited for."""
+        return (await self.first(Goodbye)).reason
+
+    def _happened(self, event: Event) -> None:
+        match event:
+            case StreamData():
+                self.received += [decode_relay(body) for body in self._deframer.feed(event.data)]
+            case DatagramReceived():
+                self.datagrams.append(event.data)
+            case Closed():
+                self.closed = event.reason
+
+
+async def entered(relay: Running, library: Library = Library.QH3, *, proof: bytes = PROOF) -> LiveClient:
+    """A client in the room of `proof`."""
+    client = LiveClient()
+    await client.open(relay, library)
+    await client.enter(proof=proof)
+    return client
+
+
+async def close_all(*clients: LiveClient) -> None:
+    """Close their connections."""
+    for client in clients:
+        await client.quic.close()

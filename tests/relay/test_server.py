@@ -1,0 +1,277 @@
+"""The relay as a whole, over real QUIC on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from relay_quic import server
+from relay_quic.config import Caps
+from relay_quic.limits import Rates
+from relay_quic.quic import Library
+from relay_quic.wire import (
+    Accepted,
+    Came,
+    DatagramKind,
+    Enter,
+    Entered,
+    Gone,
+    GoodbyeCode,
+    Leave,
+    Noted,
+    Ordered,
+    RefusalCode,
+    Refused,
+    Resume,
+    Welcome,
+    room_id,
+)
+from tests.relay.livesupport import LiveClient, a_live_relay, close_all, entered
+from tests.relay.quicsupport import every_pairing, until
+from tests.relay.relaysupport import PROOF, commit, enter, note, publish
+
+
+@every_pairing
+async def test_a_call_is_ordered_and_forwarded(tmp_path: Path, client_library: Library, relay_library: Library) -> None:
+    async with a_live_relay(tmp_path, relay_library) as relay:
+        one, two, three = [await entered(relay, client_library) for _ in range(3)]
+        ids = [client.all(Entered)[0].connection for client in (one, two, three)]
+        await until(lambda: len(one.all(Came)) == 2)
+        one.say(commit(0, data=b"add", welcome=b"w" * 100_000, to=[ids[1]]))
+        await two.first(Welcome)
+        await three.first(Ordered)
+        assert (await one.first(Accepted)).seq == 1
+        three.say(commit(0, data=b"too late", request=5), publish(b"chat", request=6))
+        await three.first(Accepted)
+        assert three.all(Refused) == [Refused(request=5, reason=RefusalCode.COMMIT_TAKEN)]
+        two.say(note(b"knock"))
+        await one.first(Noted)
+        assert [m.data for m in two.all(Ordered)] == [b"add", b"chat"]
+        assert not three.all(Welcome)
+        sent = one.speak(b"sealed audio")
+        await until(lambda: two.datagrams == [sent] and three.datagrams == [sent])
+        assert one.datagrams == []
+        two.say(Leave())
+        assert await two.goodbye() is GoodbyeCode.LEFT
+        assert await one.first(Gone) == Gone(connection=ids[1], left=True)
+        await close_all(one, two, three)
+
+
+@every_pairing
+async def test_a_lost_connection_is_taken_up_again_with_all_it_missed(
+    tmp_path: Path, client_library: Library, relay_library: Library
+) -> None:
+    async with a_live_relay(tmp_path, relay_library) as relay:
+        one, two = [await entered(relay, client_library) for _ in range(2)]
+        was = two.all(Entered)[0]
+        await two.quic.close()
+        assert await one.first(Gone) == Gone(connection=was.connection, left=False)
+        for number in range(300):
+            one.say(publish(b"%d" % number, handshake=number % 2 == 0, request=number))
+        await until(lambda: len(one.all(Accepted)) == 300)
+        back = LiveClient()
+        await back.open(relay, client_library)
+        resume = Resume(incarnation=was.incarnation, connection=was.connection, token=was.token, after=2)
+        answer = await back.enter(resume=resume)
+        assert (answer.resumed, answer.connection, answer.last_seq) == (True, was.connection, 300)
+        await until(lambda: len(back.all(Ordered)) == 298)
+        assert [m.data for m in back.all(Ordered)] == [b"%d" % number for number in range(2, 300)]
+        await close_all(one, back)
+
+
+@every_pairing
+async def test_stopping_says_goodbye_to_everybody(
+    tmp_path: Path, client_library: Library, relay_library: Library
+) -> None:
+    clients: list[LiveClient] = []
+    async with a_live_relay(tmp_path, relay_library) as relay:
+        clients += [await entered(relay, client_library) for _ in range(3)]
+    for client in clients:
+        assert await client.goodbye() is GoodbyeCode.SHUTTING_DOWN
+        await until(lambda client=client: client.closed)  # type: ignore[misc]
+    await close_all(*clients)
+
+
+async def test_a_restarted_relay_has_the_same_pin(tmp_path: Path) -> None:
+    async with a_live_relay(tmp_path) as relay:
+        pin = relay.pin
+    async with a_live_relay(tmp_path) as relay:
+        assert relay.pin == pin
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (b"\x00\x00\x00\x00", GoodbyeCode.PROTOCOL),
+        (b"\x00\x01\x00\x00", GoodbyeCode.PROTOCOL),  # larger than a first message may be
+        (b"\x00\x00\x00\x03abc", GoodbyeCode.PROTOCOL),
+        (publish(b"x"), GoodbyeCode.PROTOCOL),
+        (Enter(room=room_id(PROOF), proof=bytes(32), resume=None), GoodbyeCode.BAD_PROOF),
+    ],
+    ids=["no length", "too long", "no message", "not entered", "wrong proof"],
+)
+async def test_who_does_not_enter_properly_is_told_and_closed(
+    tmp_path: Path, said: bytes | Enter, reason: GoodbyeCode
+) -> None:
+    async with a_live_relay(tmp_path) as relay:
+        client = LiveClient()
+        await client.open(relay)
+        if isinstance(said, bytes):
+            client.say_bytes(said)
+        else:
+            client.say(said)
+        assert await client.goodbye() is reason
+        await until(lambda: client.closed)
+        await close_all(client)
+
+
+async def test_who_never_enters_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "ENTER_WITHIN_S", 0.0)
+    async with a_live_relay(tmp_path) as relay:
+        silent, halting = LiveClient(), LiveClient()
+        await silent.open(relay)
+        await halting.open(relay)
+        halting.say_bytes(b"\0")
+        assert await halting.goodbye() is GoodbyeCode.PROTOCOL
+        await until(lambda: silent.closed and halting.closed)
+        assert silent.received == []
+        await close_all(silent, halting)
+
+
+async def test_a_full_relay_says_so(tmp_path: Path) -> None:
+    async with a_live_relay(tmp_path, caps=Caps(connections=1)) as relay:
+        first = await entered(relay)
+        second = LiveClient()
+        await second.open(relay)
+        second.say(enter())
+        assert await second.goodbye() is GoodbyeCode.RELAY_FULL
+        await close_all(first, second)
+        await until(lambda: '"connected": 0' in relay.relay.metrics_line())
+        await close_all(await entered(relay))
+
+
+async def test_an_address_with_too_many_connections_is_told(tmp_path: Path) -> None:
+    async with a_live_relay(tmp_path, caps=Caps(connections_per_address=1)) as relay:
+        first = await entered(relay)
+        second = LiveClient()
+        await second.open(relay)
+        second.say(enter())
+        assert await second.goodbye() is GoodbyeCode.RATE
+        await close_all(first, second)
+
+
+async def test_an_address_that_enters_too_often_is_told(tmp_path: Path) -> None:
+    async with a_live_relay(tmp_path, rates=Rates(enters=1)) as relay:
+        clients = [await entered(relay) for _ in range(10)]
+        one_more = LiveClient()
+        await one_more.open(relay)
+        one_more.say(enter())
+        assert await one_more.goodbye() is GoodbyeCode.RATE
+        await close_all(*clients, one_more)
+
+
+async def test_a_flood_of_messages_ends_the_connection_and_leaves_the_others_alone(tmp_path: Path) -> None:
+    async with a_live_relay(tmp_path, rates=Rates(messages=10)) as relay:
+        one, flood = await entered(relay), await entered(relay)
+        flood.say(*(note(request=number) for number in range(200)))
+        assert await flood.goodbye() is GoodbyeCode.RATE
+        await one.first(Gone)
+        one.say(publish())
+        assert (await one.first(Accepted)).seq == 1
+        await close_all(one, flood)
+
+
+async def test_a_flood_of_datagrams_is_cut_without_ending_the_connection(tmp_path: Path) -> None:
+    async with a_live_relay(tmp_path, rates=Rates(datagrams=20)) as relay:
+        one, flood = await entered(relay), await entered(relay)
+        for number in range(60):
+            flood.speak(b"%d" % number)
+        flood.say(publish())
+        await one.first(Ordered)
+        await until(lambda: relay.relay.metrics.datagrams_received == 60)
+        assert relay.relay.metrics.dropped_over_rate >= 40
+        assert len(one.datagrams) <= 20
+        await close_all(one, flood)
+
+
+async def test_datagrams_of_no_known_kind_go_nowhere(tmp_path: Path) -> None:
+    async with a_live_relay(tmp_path) as relay:
+        one, two = await entered(relay), await entered(relay)
+        outside = LiveClient()
+        await outside.open(relay)
+        outside.speak(b"not in a room")
+        for datagram in (b"\x00x", b"\xffx", b"\x01"):
+            two.quic.send_datagram(datagram)
+        sent = two.speak(b"good", kind=DatagramKind.SIDE)
+        await until(lambda: one.datagrams)
+        await until(lambda: relay.relay.metrics.dropped_malformed == 4)
+        assert one.datagrams == [sent]
+        await close_all(one, two, outside)
+
+
+async def test_in_a_large_room_the_loudest_few_are_heard_and_reports_always(tmp_path: Path) -> None:
+    async with a_live_relay(tmp_path) as relay:
+        clients = [await entered(relay) for _ in range(9)]
+        listener, *speakers = clients
+        for round_number in range(3):
+            for number, speaker in enumerate(speakers):
+                speaker.speak(b"%d" % number, loudness=3 if number < 4 else 0)
+            await until(lambda n=round_number: relay.relay.metrics.datagrams_received == 8 * (n + 1))  # type: ignore[misc]
+        report = speakers[7].speak(b"report", kind=DatagramKind.SIDE)
+        await until(lambda: report in listener.datagrams)
+        heard = {datagram[1:] for datagram in listener.datagrams if datagram != report}
+        assert heard == {b"0", b"1", b"2", b"3"}
+        assert relay.relay.metrics.dropped_not_selected == 12
+        await close_all(*clients)
+
+
+async def test_who_does_not_read_has_to_reconnect_and_nobody_else_notices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MAX_STREAM_BACKLOG_BYTES", 100_000)
+    async with a_live_relay(tmp_path) as relay:
+        one, two, stuck = [await entered(relay) for _ in range(3)]
+        was = stuck.all(Entered)[0]
+        stuck.quic._drop_socket()  # its network is gone: it acknowledges nothing any more
+        total = 40
+        for number in range(total):
+            one.say(publish(bytes(10_000), request=number))
+            await until(lambda n=number: len(two.all(Ordered)) == n + 1)  # type: ignore[misc]
+        assert await one.first(Gone) == Gone(connection=was.connection, left=False)
+        assert relay.relay.metrics.goodbyes == {"too_slow": 1}
+        back = LiveClient()
+        await back.open(relay)
+        resume = Resume(incarnation=was.incarnation, connection=was.connection, token=was.token, after=0)
+        monkeypatch.setattr(server, "MAX_STREAM_BACKLOG_BYTES", 4 << 20)
+        assert (await back.enter(resume=resume)).resumed
+        await until(lambda: len(back.all(Ordered)) == total)
+        await close_all(one, two, stuck, back)
+
+
+async def test_when_all_backlogs_together_are_too_large_the_most_stuck_has_to_reconnect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MAX_RELAY_BACKLOG_BYTES", 150_000)
+    async with a_live_relay(tmp_path) as relay:
+        one, stuck = await entered(relay), await entered(relay)
+        stuck.quic._drop_socket()
+        for number in range(30):
+            one.say(publish(bytes(10_000), request=number))
+        await one.first(Gone)
+        assert relay.relay.metrics.goodbyes == {"too_slow": 1}
+        assert one.closed is None
+        await close_all(one, stuck)
+
+
+async def test_clients_that_come_and_go_leave_nothing_behind(tmp_path: Path) -> None:
+    async with a_live_relay(tmp_path) as relay:
+        for _ in range(5):
+            clients = [await entered(relay) for _ in range(4)]
+            for client in clients:
+                client.say(Leave())
+            await asyncio.gather(*(client.goodbye() for client in clients))
+            await close_all(*clients)
+        await until(lambda: '"connected": 0' in relay.relay.metrics_line())
+        assert relay.relay.metrics.connections == 20
