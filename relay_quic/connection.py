@@ -70,6 +70,9 @@ class Connection(abc.ABC):
         self._probe_at = 0.0
         self._goodbye_sent = False
         self._timer_runs = False
+        # The control stream is the client's to open: what a relay says before that waits for it.
+        self._stream_open = is_client
+        self._held = bytearray()
 
     # --- what a library has to do
 
@@ -188,6 +191,9 @@ class Connection(abc.ABC):
         """Put bytes on the control stream. Nothing limits the backlog but its owner."""
         if self.closed:
             return
+        if not self._stream_open:
+            self._held += data
+            return
         self._asked = True
         self._attempt(lambda: self._library().send_stream_data(CONTROL_STREAM, data))
 
@@ -246,7 +252,13 @@ class Connection(abc.ABC):
         # One stream carries everything. Bytes on another are a peer that speaks something else.
         if stream_id != CONTROL_STREAM:
             self._end("protocol")
-        elif data or ended:
+            return
+        if not self._stream_open:
+            self._stream_open = True
+            if self._held:
+                self.send_stream(bytes(self._held))
+                self._held.clear()
+        if data or ended:
             self._events.append(StreamData(data=data, ended=ended))
 
     def _terminated(self, *, frame_type: int | None, sent_by_us: bool) -> None:

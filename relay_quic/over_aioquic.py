@@ -136,7 +136,7 @@ class AioquicConnection(Connection):
     @property
     def stream_backlog_bytes(self) -> int:
         stream = self._quic._streams.get(CONTROL_STREAM)
-        return 0 if stream is None else stream.sender._buffer_stop - stream.sender._buffer_start
+        return len(self._held) if stream is None else stream.sender._buffer_stop - stream.sender._buffer_start
 
     @property
     def stream_settled(self) -> bool:

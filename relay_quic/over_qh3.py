@@ -89,12 +89,12 @@ class Qh3Connection(Connection):
 
     @property
     def stream_backlog_bytes(self) -> int:
-        return 0 if self.closed else self._quic.get_send_buffer_size(CONTROL_STREAM)
+        return 0 if self.closed else len(self._held) + self._quic.get_send_buffer_size(CONTROL_STREAM)
 
     @property
     def stream_settled(self) -> bool:
         core = self._quic._core
-        return self.stream_backlog_bytes == 0 and (core is None or not core.outstanding_application_packets)
+        return self.stream_backlog_bytes == 0 and (core is None or not core.bytes_in_flight)
 
     @property
     def peer_address(self) -> Address | None:

@@ -1,10 +1,11 @@
-"""What the transport tests share: the four pairings, a handler that records, and a UDP proxy that misbehaves."""
+"""What the transport tests share: the pairings, a handler that records, a pair of connections on a virtual clock."""
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
 import functools
+import heapq
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,8 +13,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from relay_quic import certs
+from relay_quic.connection import Address, Connection
 from relay_quic.endpoint import Endpoint, Peer
-from relay_quic.quic import Client, Event, Library
+from relay_quic.events import ConnectionEvent
+from relay_quic.libraries import Connector, Listener
+from relay_quic.packets import destination_of
+from relay_quic.quic import Client, DatagramReceived, Event, Library, StreamData
 
 PAIRINGS = [(client, relay) for client in Library for relay in Library]
 every_pairing = pytest.mark.parametrize(
@@ -88,3 +93,131 @@ async def a_client(
         yield client
     finally:
         await client.close()
+
+
+# --- without sockets: a virtual clock and a link that is data
+
+RELAY_ADDRESS: Address = ("192.0.2.1", 4433)
+CLIENT_ADDRESS: Address = ("198.51.100.7", 50000)
+
+TO_RELAY = "to relay"
+TO_CLIENT = "to client"
+
+Fate = Callable[[str, bytes, int], list[tuple[float, bytes]]]
+"""(direction, packet, how many went this way before) -> what arrives, each after so many seconds"""
+
+
+def delivered(direction: str, packet: bytes, count: int) -> list[tuple[float, bytes]]:
+    return [(0.01, packet)]
+
+
+class Pair:
+    """A client and a relay's side of one connection, joined by `fate`, on a clock that only moves here."""
+
+    def __init__(
+        self,
+        client_library: Library,
+        relay_library: Library,
+        *,
+        fate: Fate = delivered,
+        certificate: certs.Certificate | None = None,
+        idle_timeout_s: float = 10.0,
+    ) -> None:
+        self.now = 0.0
+        self.fate = fate
+        self.client_address = CLIENT_ADDRESS
+        connector = Connector(client_library, idle_timeout_s=idle_timeout_s)
+        self.listener = Listener(relay_library, certificate or a_certificate(), idle_timeout_s=idle_timeout_s)
+        self.client = connector.connect(host="localhost", address=RELAY_ADDRESS, now=0.0)
+        self.relay: Connection | None = None
+        self.client_events: list[ConnectionEvent] = []
+        self.relay_events: list[ConnectionEvent] = []
+        self.sent: list[tuple[float, str, bytes]] = []
+        self._counts = {TO_RELAY: 0, TO_CLIENT: 0}
+        self._air: list[tuple[float, int, str, bytes, Address]] = []
+        self._serial = 0
+
+    @property
+    def server(self) -> Connection:
+        assert self.relay is not None, "no packet has reached the relay"
+        return self.relay
+
+    @property
+    def relay_datagrams(self) -> list[bytes]:
+        return [e.data for e in self.relay_events if isinstance(e, DatagramReceived)]
+
+    @property
+    def client_datagrams(self) -> list[bytes]:
+        return [e.data for e in self.client_events if isinstance(e, DatagramReceived)]
+
+    @property
+    def relay_stream(self) -> bytes:
+        return b"".join(e.data for e in self.relay_events if isinstance(e, StreamData))
+
+    @property
+    def client_stream(self) -> bytes:
+        return b"".join(e.data for e in self.client_events if isinstance(e, StreamData))
+
+    def handshake(self) -> None:
+        self.run(3.0, until=lambda: self.client.established and self.relay is not None and self.relay.established)
+        assert self.client.established and self.server.established
+
+    def run(self, seconds: float, *, until: Callable[[], bool] = lambda: False) -> None:
+        """Let time pass, event by event."""
+        end = self.now + seconds
+        while not until():
+            self.flush()
+            due = [t for t in (self.client.timer(), self.relay.timer() if self.relay else None) if t is not None]
+            due += [self._air[0][0]] if self._air else []
+            at = min(due, default=end)
+            if at >= end:
+                self.now = end
+                return
+            self.now = max(self.now + 0.000_001, at)
+            self._arrivals()
+            for connection in (self.client, self.relay):
+                if connection is not None:
+                    connection.handle_timer(self.now)
+            self._hear()
+
+    def flush(self) -> None:
+        for packet, _ in self.client.send(self.now):
+            self._put(TO_RELAY, packet, self.client_address)
+        if self.relay is not None:
+            for packet, address in self.relay.send(self.now):
+                self._put(TO_CLIENT, packet, address)
+        self._hear()
+
+    def inject(self, direction: str, packet: bytes, *, source: Address = CLIENT_ADDRESS) -> None:
+        """A packet from nobody in particular."""
+        self._arrive(direction, packet, source)
+        self._hear()
+
+    def _put(self, direction: str, packet: bytes, address: Address) -> None:
+        self.sent.append((self.now, direction, packet))
+        count = self._counts[direction]
+        self._counts[direction] += 1
+        for delay, arriving in self.fate(direction, packet, count):
+            self._serial += 1
+            heapq.heappush(self._air, (self.now + delay, self._serial, direction, arriving, address))
+
+    def _arrivals(self) -> None:
+        while self._air and self._air[0][0] <= self.now:
+            _, _, direction, packet, address = heapq.heappop(self._air)
+            if direction == TO_RELAY or address == self.client_address:
+                self._arrive(direction, packet, address)
+
+    def _arrive(self, direction: str, packet: bytes, address: Address) -> None:
+        if direction == TO_CLIENT:
+            self.client.receive(packet, RELAY_ADDRESS, self.now)
+            return
+        if self.relay is None:
+            if len(packet) < 1200 or not destination_of(packet):
+                return
+            self.relay = self.listener.accept(original_id=destination_of(packet), retry_id=None, now=self.now)
+        self.relay.receive(packet, address, self.now)
+
+    def _hear(self) -> None:
+        self.client_events += self.client.take_events()
+        if self.relay is not None:
+            self.relay_events += self.relay.take_events()
