@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+import numpy as np
 
 from tuiconf.adapters.audio.base import SAMPLE_RATE, Frame
-
-if TYPE_CHECKING:
-    import av
 
 # Fine speech in 14 MB an hour: it has been through the call's own 32 kb/s already, and is not to lose much again.
 BIT_RATE: Final = 48_000
@@ -30,21 +30,32 @@ class OggOpusFile:
             path, "wb", buffering=0, opener=lambda p, flags: os.open(p, flags | os.O_CLOEXEC, 0o600)
         )
         self._failed: OSError | None = None
-        self._container = av.open(self, "w", format="ogg", options={"flush_packets": "1"})
-        self._stream = self._container.add_stream(
-            "libopus", rate=SAMPLE_RATE, options={"b": str(BIT_RATE), "application": "voip"}
-        )
-        self._stream.layout = "mono"
-        self._make_frame = av.AudioFrame.from_ndarray
         self._samples = 0
+        self._make_frame = av.AudioFrame.from_ndarray
+        with contextlib.ExitStack() as unless_all_is_well:
+            unless_all_is_well.callback(self._file.close)
+            self._container = av.open(self, "w", format="ogg", options={"flush_packets": "1"})
+            unless_all_is_well.callback(self._container.close)
+            self._stream = self._container.add_stream(
+                "libopus", rate=SAMPLE_RATE, options={"b": str(BIT_RATE), "application": "voip"}
+            )
+            self._stream.layout = "mono"
+            self._container.start_encoding()
+            self._raise_failure()
+            unless_all_is_well.pop_all()
 
     def write(self, data: bytes) -> int:
-        """What PyAV calls with the next bytes of the file. Keeps the error, which FFmpeg would turn into a number."""
+        """What PyAV calls with the next bytes of the file.
+
+        An exception would pass through FFmpeg and come out as another; so it is kept, and the rest is not written.
+        """
+        rest = memoryview(data)
         try:
-            return self._file.write(data) or 0
+            while rest and self._failed is None:
+                rest = rest[self._file.write(rest) or 0 :]
         except OSError as error:
             self._failed = error
-            raise
+        return len(data)
 
     def append(self, samples: Frame) -> None:
         """Add samples.
@@ -52,11 +63,13 @@ class OggOpusFile:
         Raises:
             OSError: the disk is full, or the like.
         """
-        frame = self._make_frame(samples.reshape(1, -1), format="flt", layout="mono")
+        sane = np.clip(np.nan_to_num(samples), -1, 1).astype(np.float32)
+        frame = self._make_frame(sane.reshape(1, -1), format="flt", layout="mono")
         frame.sample_rate = SAMPLE_RATE
         frame.pts = self._samples
         self._samples += len(samples)
-        self._mux(frame)
+        self._container.mux(self._stream.encode(frame))
+        self._raise_failure()
 
     def close(self) -> None:
         """Write the last page and close.
@@ -65,15 +78,13 @@ class OggOpusFile:
             OSError: it could not be written.
         """
         try:
-            if self._failed is None and self._samples:
-                self._mux(None)
+            if self._samples:
+                self._container.mux(self._stream.encode(None))
             self._container.close()
         finally:
             self._file.close()
-        if self._failed is not None:
-            raise self._failed
+        self._raise_failure()
 
-    def _mux(self, frame: av.AudioFrame | None) -> None:
-        self._container.mux(self._stream.encode(frame))
+    def _raise_failure(self) -> None:
         if self._failed is not None:
             raise self._failed
