@@ -48,6 +48,11 @@ def identity_file(environ: Mapping[str, str] = os.environ) -> Path:
     return data_dir(environ) / "identity.json"
 
 
+def config_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """The settings."""
+    return config_dir(environ) / "client.toml"
+
+
 def known_relays_file(environ: Mapping[str, str] = os.environ) -> Path:
     """The pins of relays that were accepted."""
     return state_dir(environ) / "known_relays"

@@ -16,8 +16,8 @@ import pytest
 from tuiconf.adapters.identity_store import (
     FileError,
     IdentityError,
+    NotPrivate,
     PassphraseNeeded,
-    PermissionsError,
     default_name,
     load_or_create,
 )
@@ -157,7 +157,7 @@ def test_a_credential_that_is_not_text_is_told(path: Path, tmp_path: Path) -> No
 def test_a_file_that_others_can_use_is_refused_with_the_command_that_mends_it(path: Path, bits: int) -> None:
     load(path)
     path.chmod(bits)
-    with pytest.raises(PermissionsError, match=f"chmod 600 {path}"):
+    with pytest.raises(NotPrivate, match=f"chmod 600 {path}"):
         load(path)
     path.chmod(0o600)
     load(path)
@@ -166,7 +166,7 @@ def test_a_file_that_others_can_use_is_refused_with_the_command_that_mends_it(pa
 def test_a_folder_others_can_write_into_is_refused_with_the_command_that_mends_it(path: Path) -> None:
     load(path)
     path.parent.chmod(0o777)
-    with pytest.raises(PermissionsError, match=f"chmod 700 {path.parent}"):
+    with pytest.raises(NotPrivate, match=f"chmod 700 {path.parent}"):
         load(path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import subprocess
@@ -68,6 +69,21 @@ def test_remembering_the_same_again_writes_nothing(relays: KnownRelays, path: Pa
     before = path.stat().st_ino
     relays.remember("relay", 4433, PIN)
     assert path.stat().st_ino == before
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_the_file_as_it_was(
+    relays: KnownRelays, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    relays.remember("relay", 4433, PIN)
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(FileError, match="the disk is full"):
+        relays.remember("other", 4433, PIN)
+    assert path.read_bytes() == before
+    assert {child.name for child in path.parent.iterdir()} == {"known_relays", "known_relays.lock"}
 
 
 def test_comments_and_a_missing_last_newline_survive(relays: KnownRelays, path: Path) -> None:

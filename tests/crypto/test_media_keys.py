@@ -372,7 +372,7 @@ def test_more_senders_than_keys_are_kept_ready_all_go_on_being_opened_once() -> 
 
 
 def keys_in_memory() -> int:
-    gc.collect()
+    gc.collect()  # what `pytest.raises` caught refers to frames of the stack, and they to keys
     return sum(isinstance(thing, sframe.FrameKey) for thing in gc.get_objects())
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from tuiconf.adapters import private_files
-from tuiconf.adapters.private_files import FileError, PermissionsError
+from tuiconf.adapters.private_files import FileError, NotPrivate
 from tuiconf.crypto.primitives import Random
 from tuiconf.errors import TuiconfError
 from tuiconf.identity.key_file import (
@@ -31,7 +31,7 @@ from tuiconf.identity.key_file import (
 from tuiconf.identity.keys import Identity
 from tuiconf.identity.names import NameRefused, normalise_name
 
-__all__ = ["FileError", "IdentityError", "PassphraseNeeded", "PermissionsError", "load_or_create", "terminal_ask"]
+__all__ = ["FileError", "IdentityError", "NotPrivate", "PassphraseNeeded", "load_or_create", "terminal_ask"]
 
 PASSPHRASE_VARIABLE: Final = "TUICONF_PASSPHRASE"  # noqa: S105 - where it is, not what it is
 CREDENTIALS_VARIABLE: Final = "CREDENTIALS_DIRECTORY"
@@ -152,7 +152,7 @@ def load_or_create(
         IdentityError: the file is damaged, of another version, or no passphrase was chosen.
         PassphraseNeeded: there is nobody to ask.
         WrongPassphrase: it does not open the file.
-        PermissionsError: others can read the file, or write into its folder.
+        NotPrivate: others can read the file, or write into its folder.
         FileError: it cannot be read or written; the disk is full.
         NameRefused: nobody may be called that.
     """

@@ -28,7 +28,7 @@ class FileError(TuiconfError):
     code = "file"
 
 
-class PermissionsError(FileError):
+class NotPrivate(FileError):
     """Others can read or change the file; the message says what to type."""
 
     code = "file_permissions"
@@ -39,13 +39,13 @@ def make_folder(path: Path) -> None:
 
     Raises:
         FileError: it cannot be made.
-        PermissionsError: others can write into it, so they could put their own file in the place of ours.
+        NotPrivate: others can write into it, so they could put their own file in the place of ours.
     """
     with _as_file_error(path, "made"):
         path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         mode = path.stat().st_mode
     if mode & _OTHERS_WRITE and not mode & stat.S_ISVTX:
-        raise PermissionsError(f"others can write into {path}: type chmod 700 {shlex.quote(str(path))}")
+        raise NotPrivate(f"others can write into {path}: type chmod 700 {shlex.quote(str(path))}")
 
 
 def read(path: Path, *, max_bytes: int, secret: bool) -> bytes | None:
@@ -55,7 +55,7 @@ def read(path: Path, *, max_bytes: int, secret: bool) -> bytes | None:
 
     Raises:
         FileError: it cannot be read, is not a file, or is larger than `max_bytes`.
-        PermissionsError: it is not its owner's alone.
+        NotPrivate: it is not its owner's alone.
     """
     try:
         # Non-blocking, or a pipe put in the file's place would hold us for ever.
@@ -133,9 +133,9 @@ def locked(path: Path) -> Iterator[None]:
 
 def _check_private(path: Path, status: os.stat_result) -> None:
     if status.st_uid not in (os.geteuid(), 0):
-        raise PermissionsError(f"{path} belongs to another user")
+        raise NotPrivate(f"{path} belongs to another user")
     if status.st_mode & _OTHERS:
-        raise PermissionsError(f"others can read {path}: type chmod 600 {shlex.quote(str(path))}")
+        raise NotPrivate(f"others can read {path}: type chmod 600 {shlex.quote(str(path))}")
 
 
 @contextlib.contextmanager

@@ -48,8 +48,8 @@ MAX_WAITING_BYTES: Final = 1 << 16
 # set of leaves, and a window of about 120 bytes for every sender heard in it.
 MAX_EPOCHS: Final = 32
 
-# Senders whose key is kept ready, over all epochs; others are derived again for each frame, which costs about ten times
-# opening it. A key is 2.5 kB, so this is 640 kB; it is more than are ever forwarded at once.
+# Senders whose key is kept ready, over all epochs; the others' is derived again for each frame, which costs twice what
+# opening it does. A key is 2.5 kB, so this is 640 kB; it is more than are ever forwarded at once.
 MAX_READY_KEYS: Final = 256
 
 # Frames a repeat or a straggler may be behind: 2.5 s at 20 ms, and redundancy reaches back 3 to 6. A wider window
@@ -134,8 +134,8 @@ class SealingKeys:
     """Seals this participant's own frames. One lives as long as the participant, through all groups and epochs.
 
     Why no nonce repeats: a nonce is a counter under a key, and each stream's counter only ever goes up in the life
-    of this object, whatever is installed and however often. Another run of the program is another leaf
-    in a later epoch, so it has other keys.
+    of this object, whatever is installed and however often. Another run of the program joins anew, so in a later
+    epoch, and has other keys.
     """
 
     def __init__(self) -> None:
@@ -153,7 +153,7 @@ class SealingKeys:
         self._keys = {stream: FrameKey(SUITE, secret, kid(stream, own_leaf, epoch)) for stream in Stream}
 
     def seal(self, stream: Stream, payload: bytes) -> tuple[int, bytes]:
-        """The frame's counter, and the sealed frame: `payload` and 17 to 25 bytes.
+        """The frame's counter, and the sealed frame: `payload` and 17 to 24 bytes.
 
         Raises:
             LocalProtocolError: no keys are installed, or the counter has come to its end.
