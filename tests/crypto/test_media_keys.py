@@ -123,6 +123,11 @@ def test_a_frame_sealed_without_the_streams_metadata_is_not_authentic() -> None:
     assert refusal(receiver(), key.seal(0, b"", b"x")) is Reason.AUTHENTICATION
 
 
+def test_each_streams_metadata_names_it_and_the_version() -> None:
+    assert media_keys.metadata(Stream.AUDIO) == b"tuiconf v1 audio"
+    assert media_keys.metadata(Stream.REPORT) == b"tuiconf v1 report"
+
+
 def test_ones_own_kid_is_refused() -> None:
     assert refusal(receiver(), audio(sender(ALICE))) is Reason.OWN_LEAF
 
@@ -167,7 +172,7 @@ def test_only_an_authentic_frame_moves_the_window() -> None:
 def test_a_member_that_jumps_to_the_last_counter_costs_no_memory_and_only_itself() -> None:
     secret = sframe.extract(media_keys.SUITE, base_key(1))
     bob = sframe.FrameKey(media_keys.SUITE, secret, media_keys.kid(Stream.AUDIO, BOB, 1))
-    metadata = b"tuiconf v1 audio"
+    metadata = media_keys.metadata(Stream.AUDIO)
     alice = receiver()
     for counter in (0, MAX_COUNTER):
         assert opened(alice, bob.seal(counter, metadata, b"x")).counter == counter

@@ -69,7 +69,7 @@ class Stream(enum.IntEnum):
     REPORT = 1
 
 
-# The SFrame metadata: authenticated, never sent. It ties a frame to its stream and to this protocol's version.
+# The SFrame metadata ties a frame to its stream and to this protocol's version.
 _METADATA: Final = {stream: f"tuiconf v1 {stream.name.lower()}".encode() for stream in Stream}
 
 
@@ -118,6 +118,11 @@ class Waiting:
 
 
 _WAITING: Final = Waiting()
+
+
+def metadata(stream: Stream) -> bytes:
+    """The SFrame metadata of a stream's frames: authenticated, never sent."""
+    return _METADATA[stream]
 
 
 def kid(stream: Stream, leaf: int, epoch: int) -> int:
