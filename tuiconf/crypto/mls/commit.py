@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
 
 from tuiconf.crypto.mls.errors import MlsError
 from tuiconf.crypto.mls.framing import MessageEpoch, with_tag
@@ -27,6 +29,7 @@ from tuiconf.crypto.mls.schedule import (
     NO_SECRET,
     EpochSecrets,
     GroupContext,
+    KnownPsks,
     confirmed_hash,
     interim_hash,
     joiner_secret,
@@ -39,6 +42,11 @@ from tuiconf.crypto.mls.treekem import PathSecrets, create_path, process_path
 from tuiconf.crypto.mls.welcome import make_welcome
 from tuiconf.crypto.primitives import Random, equal
 
+# Resumption secrets open nothing; a proposal may only mix them in (RFC 9420 §8.6). 32 bytes each.
+RESUMPTION_EPOCHS: Final = 16
+
+NOTHING_EARLIER: Final[Mapping[int, bytes]] = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class State:
@@ -50,6 +58,7 @@ class State:
     own_leaf: int
     keys: Mapping[int, bytes]
     template: LeafTemplate
+    resumption: Mapping[int, bytes]  # of this epoch and a few before, by epoch
 
     @property
     def tree(self) -> RatchetTree:
@@ -70,8 +79,12 @@ def enter_epoch(
     own_leaf: int,
     keys: Mapping[int, bytes],
     template: LeafTemplate,
+    earlier: Mapping[int, bytes] = NOTHING_EARLIER,
 ) -> tuple[State, bytes]:
-    """The state of an epoch, and its confirmation tag, which is for the caller to send or to compare."""
+    """The state of an epoch, and its confirmation tag, which is for the caller to send or to compare.
+
+    `earlier` are resumption secrets by epoch.
+    """
     secrets = EpochSecrets.derive(epoch_secret)
     tag = secrets.confirmation_tag(context.confirmed_transcript_hash)
     ratchets = SecretTree(tree.width, secrets.encryption)
@@ -82,6 +95,7 @@ def enter_epoch(
         own_leaf=own_leaf,
         keys=keys,
         template=template,
+        resumption=dict([*earlier.items(), (context.epoch, secrets.resumption)][-RESUMPTION_EPOCHS:]),
     )
     return state, tag
 
@@ -114,7 +128,7 @@ def make_commit(
     """
     tree = state.tree.copy()
     applied = apply(items, tree, state.context.extensions)
-    mixed_psks = psk_secret(applied.psks, psks)
+    mixed_psks = psk_secret(applied.psks, _known_psks(state, psks))
     keys, changes, path, known = _surviving(state, tree), applied.changes, None, None
     if with_path:
         path, known = create_path(
@@ -134,7 +148,13 @@ def make_commit(
     context, joiner = _schedule(state, applied, tree, signed, known)
     secrets = joining(joiner, mixed_psks, context.encode())
     following, tag = enter_epoch(
-        context, tree, secrets.epoch_secret, own_leaf=state.own_leaf, keys=keys, template=state.template
+        context,
+        tree,
+        secrets.epoch_secret,
+        own_leaf=state.own_leaf,
+        keys=keys,
+        template=state.template,
+        earlier=state.resumption,
     )
     return Made(
         commit=_seal(state, with_tag(signed, tag), rng=rng),
@@ -181,7 +201,7 @@ def process_commit(
     changes = _with_committer(applied.changes, state, sender, commit.path) if commit.path else applied.changes
     if any(gone.member.leaf == state.own_leaf for gone in changes.removed):
         return changes, None
-    mixed_psks = psk_secret(applied.psks, psks)
+    mixed_psks = psk_secret(applied.psks, _known_psks(state, psks))
     keys, known = _with_own_update(_surviving(state, tree), state, tree, own_updates), None
     if commit.path:
         commit.path.leaf_node.check(applied.extensions)
@@ -204,6 +224,7 @@ def process_commit(
         own_leaf=state.own_leaf,
         keys=keys,
         template=state.template,
+        earlier=state.resumption,
     )
     if not equal(tag, message.confirmation_tag):
         raise MlsError("confirmation_tag", "a commit does not lead where its sender says")
@@ -228,6 +249,10 @@ def _resolve(
 def _by_ref_or_value(item: Proposed, own_leaf: int) -> Proposal | bytes:
     """Our own proposals are inlined: nobody needs to have seen them. Others' are named, which says whose they are."""
     return item.proposal if item.ref is None or item.sender == own_leaf else item.ref
+
+
+def _known_psks(state: State, external: Mapping[bytes, bytes]) -> KnownPsks:
+    return KnownPsks(external=external, group_id=state.context.group_id, resumption=state.resumption)
 
 
 def _context(state: State, applied: Applied, tree_hash: bytes) -> GroupContext:

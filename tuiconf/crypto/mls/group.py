@@ -39,7 +39,7 @@ from tuiconf.crypto.mls.proposals import (
     needs_path,
     verify_proposal,
 )
-from tuiconf.crypto.mls.schedule import GroupContext, PskId
+from tuiconf.crypto.mls.schedule import ExternalPsk, GroupContext
 from tuiconf.crypto.mls.tree import RatchetTree
 from tuiconf.crypto.mls.welcome import open_welcome
 from tuiconf.crypto.primitives import HASH_BYTES, KEY_BYTES, Random, ed25519_public, equal, hpke_derive_key_pair
@@ -500,4 +500,4 @@ def _application(content: AuthenticatedContent) -> Application:
 
 
 def _new_psk(psk_id: bytes, rng: Random) -> PreSharedKey:
-    return PreSharedKey(PskId(psk_id=psk_id, nonce=rng(HASH_BYTES)))
+    return PreSharedKey(ExternalPsk(psk_id=psk_id, nonce=rng(HASH_BYTES)))

@@ -12,7 +12,7 @@ from tuiconf.crypto.mls.codec import Reader, opaque, optional, u8, u16, u32, u64
 from tuiconf.crypto.mls.errors import MlsError
 from tuiconf.crypto.mls.keypackage import KeyPackage
 from tuiconf.crypto.mls.nodes import LeafNode
-from tuiconf.crypto.mls.schedule import GroupContext, PskId
+from tuiconf.crypto.mls.schedule import GroupContext, PskId, decode_psk_id
 from tuiconf.crypto.mls.suite import CIPHER_SUITE, VERSION, ref_hash
 from tuiconf.crypto.primitives import HASH_BYTES
 
@@ -78,7 +78,7 @@ class Remove:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PreSharedKey:
-    """Mix an external pre-shared key into the next epoch."""
+    """Mix a pre-shared key into the next epoch."""
 
     psk: PskId
 
@@ -120,7 +120,7 @@ def decode_proposal(reader: Reader) -> Proposal:
     if kind == _REMOVE:
         return Remove(reader.u32())
     if kind == _PSK:
-        return PreSharedKey(PskId.decode(reader))
+        return PreSharedKey(decode_psk_id(reader))
     if kind == _EXTENSIONS:
         return GroupContextExtensions(reader.extensions())
     raise MlsError("unsupported", "a proposal is of a type this call refuses")
@@ -366,7 +366,7 @@ class GroupSecrets:
         return GroupSecrets(
             joiner_secret=reader.opaque(),
             path_secret=reader.opaque() if reader.present() else None,
-            psks=reader.vector(PskId.decode),
+            psks=reader.vector(decode_psk_id),
         )
 
 

@@ -9,7 +9,7 @@ from tuiconf.crypto.mls.errors import MlsError
 from tuiconf.crypto.mls.keypackage import KeyPackage
 from tuiconf.crypto.mls.messages import Add, GroupContextExtensions, PreSharedKey, Proposal, Remove, Update
 from tuiconf.crypto.mls.nodes import LeafNode, LeafSource
-from tuiconf.crypto.mls.schedule import PskId
+from tuiconf.crypto.mls.schedule import ExternalPsk, PskId
 from tuiconf.crypto.mls.tree import RatchetTree
 
 
@@ -70,7 +70,7 @@ class ExtensionsChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Changes:
-    """What a commit does. `updated` includes the committer when the commit has a path."""
+    """What a commit does. `updated` includes the committer when the commit has a path; `psk_ids` are external ones."""
 
     added: tuple[Added, ...] = ()
     removed: tuple[Removed, ...] = ()
@@ -269,7 +269,7 @@ def apply(items: Sequence[Proposed], tree: RatchetTree, extensions: Mapping[int,
         removed=tuple(removed),
         updated=tuple(updated),
         extensions=changed,
-        psk_ids=tuple(psk.psk_id for psk in psks),
+        psk_ids=tuple(psk.psk_id for psk in psks if isinstance(psk, ExternalPsk)),
     )
     return Applied(changes=changes, extensions=new_extensions, psks=psks, added=added)
 

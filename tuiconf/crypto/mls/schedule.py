@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tuiconf.crypto.mls import codec
 from tuiconf.crypto.mls.codec import Reader, opaque, u8, u16, u64
@@ -129,12 +129,13 @@ def interim_hash(confirmed: bytes, confirmation_tag: bytes) -> bytes:
 
 # --- pre-shared keys (§8.4)
 
-_EXTERNAL = 1
+_EXTERNAL, _RESUMPTION = 1, 2
+_APPLICATION = 1  # the usage of a resumption key; the others are for ReInit and branching, which calls refuse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class PskId:
-    """Names an external pre-shared key, with a nonce that makes each use of it different."""
+class ExternalPsk:
+    """Names a pre-shared key from outside MLS, with a nonce that makes each use of it different."""
 
     psk_id: bytes
     nonce: bytes
@@ -143,26 +144,65 @@ class PskId:
         """PreSharedKeyID."""
         return u8(_EXTERNAL) + opaque(self.psk_id) + opaque(self.nonce)
 
-    @staticmethod
-    def decode(reader: Reader) -> PskId:
-        """The struct at the reader. Resumption keys (of another group or epoch) have no use in a call."""
-        if reader.u8() != _EXTERNAL:
-            raise MlsError("unsupported", "a pre-shared key is of a type this call does not know")
-        found = PskId(psk_id=reader.opaque(), nonce=reader.opaque())
-        if len(found.nonce) != HASH_BYTES:
-            raise MlsError("malformed", "a pre-shared key's nonce has the wrong size")
-        return found
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ResumptionPsk:
+    """Names the resumption secret of an earlier epoch, with a nonce that makes each use of it different."""
+
+    group_id: bytes
+    epoch: int
+    nonce: bytes
+
+    def encode(self) -> bytes:
+        """PreSharedKeyID."""
+        where = u8(_APPLICATION) + opaque(self.group_id) + u64(self.epoch)
+        return u8(_RESUMPTION) + where + opaque(self.nonce)
 
 
-def psk_secret(ids: Sequence[PskId], known: Mapping[bytes, bytes]) -> bytes:
+PskId = ExternalPsk | ResumptionPsk
+
+
+def decode_psk_id(reader: Reader) -> PskId:
+    """The PreSharedKeyID at the reader."""
+    found = _decode_psk_id(reader)
+    if len(found.nonce) != HASH_BYTES:
+        raise MlsError("malformed", "a pre-shared key's nonce has the wrong size")
+    return found
+
+
+def _decode_psk_id(reader: Reader) -> PskId:
+    kind = reader.u8()
+    if kind == _EXTERNAL:
+        return ExternalPsk(psk_id=reader.opaque(), nonce=reader.opaque())
+    if kind == _RESUMPTION and reader.u8() == _APPLICATION:
+        return ResumptionPsk(group_id=reader.opaque(), epoch=reader.u64(), nonce=reader.opaque())
+    raise MlsError("unsupported", "a pre-shared key is of a type this call does not know")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class KnownPsks:
+    """The pre-shared keys there are: external ones by id, and one group's resumption secrets by epoch."""
+
+    external: Mapping[bytes, bytes]
+    group_id: bytes = b""
+    resumption: Mapping[int, bytes] = field(default_factory=dict)
+
+    def get(self, psk: PskId) -> bytes | None:
+        """The key, or None."""
+        if isinstance(psk, ExternalPsk):
+            return self.external.get(psk.psk_id)
+        return self.resumption.get(psk.epoch) if psk.group_id == self.group_id else None
+
+
+def psk_secret(ids: Sequence[PskId], known: KnownPsks) -> bytes:
     """All the pre-shared keys of a commit as one secret, in their order.
 
     Raises:
-        MlsError: `unknown_psk`: one of them is not in `known`.
+        MlsError: `unknown_psk`: one of them is not known.
     """
     secret = NO_SECRET
     for index, psk in enumerate(ids):
-        value = known.get(psk.psk_id)
+        value = known.get(psk)
         if value is None:
             raise MlsError("unknown_psk", "a pre-shared key is not known here")
         label = psk.encode() + u16(index) + u16(len(ids))

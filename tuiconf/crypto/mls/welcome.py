@@ -11,7 +11,7 @@ from tuiconf.crypto.mls.errors import MlsError
 from tuiconf.crypto.mls.keypackage import KeyPackage
 from tuiconf.crypto.mls.messages import GroupInfo, GroupSecrets, HpkeCiphertext, Welcome
 from tuiconf.crypto.mls.proposals import Applied
-from tuiconf.crypto.mls.schedule import GroupContext, Joining, PskId, joining, psk_secret
+from tuiconf.crypto.mls.schedule import ExternalPsk, GroupContext, Joining, KnownPsks, PskId, joining, psk_secret
 from tuiconf.crypto.mls.suite import (
     decrypt_with_label,
     encrypt_with_label,
@@ -84,10 +84,11 @@ def open_welcome(
     Raises:
         MlsError: it is not for this key package, was not made with the pre-shared keys, or is not consistent.
     """
-    secrets, info_bytes = _open_secrets(codec.decode(data, Welcome.decode), package, init_private)
+    welcome = codec.decode(data, Welcome.decode)
+    secrets = open_secrets(welcome, package, init_private)
     _check_psks(secrets.psks, required_psk)
-    mixed_psks = psk_secret(secrets.psks, psks)
-    info = _open_info(info_bytes, joining(secrets.joiner_secret, mixed_psks, None).welcome_secret)
+    mixed_psks = psk_secret(secrets.psks, KnownPsks(external=psks))
+    info = open_info(welcome.group_info, joining(secrets.joiner_secret, mixed_psks, None).welcome_secret)
     context = info.context
     tree = _read_tree(info, ratchet_tree)
     if tree.root_hash() != context.tree_hash:
@@ -108,21 +109,26 @@ def open_welcome(
     )
 
 
-def _open_secrets(welcome: Welcome, package: KeyPackage, init_private: bytes) -> tuple[GroupSecrets, bytes]:
+def open_secrets(welcome: Welcome, package: KeyPackage, init_private: bytes) -> GroupSecrets:
+    """What a Welcome seals to a key package.
+
+    Raises:
+        MlsError: `not_for_us`, `decryption` or `malformed`.
+    """
     ref = package.ref
     for new_member, sealed in welcome.secrets:
         if new_member == ref:
             plain = decrypt_with_label(
                 init_private, b"Welcome", welcome.group_info, sealed.kem_output, sealed.ciphertext
             )
-            return codec.decode(plain, GroupSecrets.decode), welcome.group_info
+            return codec.decode(plain, GroupSecrets.decode)
     raise MlsError("not_for_us", "a Welcome is for somebody else")
 
 
 def _check_psks(psks: tuple[PskId, ...], required: bytes | None) -> None:
     if len({psk.encode() for psk in psks}) != len(psks):
         raise MlsError("invalid_proposals", "a pre-shared key is used twice")
-    if required is not None and all(psk.psk_id != required for psk in psks):
+    if required is not None and required not in [psk.psk_id for psk in psks if isinstance(psk, ExternalPsk)]:
         raise MlsError("missing_psk", "a Welcome was made without the pre-shared key it needs")
 
 
@@ -133,7 +139,12 @@ def _welcome_key(welcome_secret: bytes) -> tuple[bytes, bytes]:
     )
 
 
-def _open_info(sealed: bytes, welcome_secret: bytes) -> GroupInfo:
+def open_info(sealed: bytes, welcome_secret: bytes) -> GroupInfo:
+    """The group as a Welcome describes it; its signature is yet to be verified.
+
+    Raises:
+        MlsError: `decryption` or `malformed`.
+    """
     key, nonce = _welcome_key(welcome_secret)
     try:
         return codec.decode(aead_open(key, nonce, sealed, b""), GroupInfo.decode)
