@@ -32,12 +32,13 @@ def mix(frames: Sequence[Pcm], *, gains: Sequence[float] | None = None, samples:
 
 def limit(pcm: Pcm) -> Pcm:
     """`pcm`, bent smoothly into ±1 where it is over the knee. Changes it in place and returns it."""
-    peak = max(float(pcm.max()), -float(pcm.min()))
+    magnitude = np.abs(pcm)
+    peak = magnitude.max()
     if peak <= KNEE:
         return pcm
     if not np.isfinite(peak):
         np.nan_to_num(pcm, copy=False, posinf=0.0, neginf=0.0)
-    magnitude = np.abs(pcm)
+        magnitude = np.abs(pcm)
     over = magnitude > KNEE
     bent = KNEE + (1 - KNEE) * np.tanh((magnitude[over] - KNEE) / (1 - KNEE))
     pcm[over] = np.copysign(bent, pcm[over])

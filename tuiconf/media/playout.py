@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from tuiconf.media.jitter import JitterBuffer, JitterStatistics, Play, Wait
-from tuiconf.media.levels import QUIET_DBFS, SILENCE_DBFS, rms_dbfs
+from tuiconf.media.levels import QUIET_DBFS, SILENCE_DBFS, decoded_rms_dbfs
 from tuiconf.media.opus import SAMPLE_RATE, Decoder, Opus, OpusError, Pcm, has_fec
 from tuiconf.media.report import LossMeter
 
@@ -102,6 +102,11 @@ class Receiver:
         return self._level
 
     @property
+    def last_played(self) -> int | None:
+        """The number of the frame that was last `PLAYED`, if any."""
+        return self._times[-1][0] if self._times else None
+
+    @property
     def burst_frames(self) -> float | None:
         """How many datagrams in a row were lost on average since `take_losses`, when any were."""
         return self._meter.burst_frames
@@ -140,7 +145,7 @@ class Receiver:
         else:
             pcm, kind = self._mend(due.fec)
         self._counts[kind] += 1
-        self._level = SILENCE_DBFS if pcm is None else rms_dbfs(pcm)
+        self._level = SILENCE_DBFS if pcm is None else decoded_rms_dbfs(pcm)
         return pcm, kind
 
     def _play(self, due: Play, now: float) -> tuple[Pcm | None, Kind]:
