@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -98,21 +100,17 @@ class _Card:
             raise failed
 
     def _open(self, callback: Callback) -> None:
-        with quiet_stderr():
-            try:
-                import sounddevice
-            except OSError as error:
-                raise AudioError(NO_PORTAUDIO) from error
-            try:
-                self._open_stream(callback)
-            except sounddevice.PortAudioError as error:
-                if not self._names():
-                    raise AudioError(self._no_such_device()) from error
-                raise AudioError(f"{self.label} cannot be used: {_portaudio_words(error)}") from error
-            except ValueError as error:
+        sounddevice = _import_sounddevice()
+        try:
+            self._open_stream(callback)
+        except sounddevice.PortAudioError as error:
+            if not self._names():
                 raise AudioError(self._no_such_device()) from error
-            if self._abandoned:
-                self._close_stream()
+            raise AudioError(f"{self.label} cannot be used: {_portaudio_words(error)}") from error
+        except ValueError as error:
+            raise AudioError(self._no_such_device()) from error
+        if self._abandoned:
+            self._close_stream()
 
     def _open_stream(self, callback: Callback) -> None:
         import sounddevice
@@ -190,9 +188,8 @@ class _Card:
     def _close_stream(self) -> None:
         stream, self._stream = self._stream, None
         if stream is not None:
-            with quiet_stderr():
-                stream.abort(ignore_errors=True)
-                stream.close(ignore_errors=True)
+            stream.abort(ignore_errors=True)
+            stream.close(ignore_errors=True)
 
 
 class SoundCardSource:
@@ -309,33 +306,47 @@ def _watch(frame_samples: int) -> BacklogWatch:
     return BacklogWatch(high=HIGH_SAMPLES, keep=KEEP_SAMPLES, full=2 * FULL_SAMPLES + SAMPLE_RATE, window=window)
 
 
+_importing: Final = threading.Lock()
+
+
+def _import_sounddevice() -> ModuleType:
+    """The library; its import looks for all devices of the machine, so it comes late and only once.
+
+    Raises:
+        AudioError: PortAudio is missing.
+    """
+    with _importing:
+        if "sounddevice" not in sys.modules:
+            mute_c_libraries()
+        try:
+            import sounddevice
+        except OSError as error:
+            raise AudioError(NO_PORTAUDIO) from error
+        module: ModuleType = sounddevice
+        return module
+
+
 def _portaudio_words(error: Exception) -> str:
     # PortAudioError("Error opening InputStream: Invalid sample rate [PaErrorCode -9997]"): the middle is for people.
     text = str(error.args[0]) if error.args else str(error)
     return text.rpartition(": ")[2].partition(" [PaErrorCode")[0].strip().lower() or "PortAudio does not say why"
 
 
-_stderr_lock: Final = threading.Lock()
+def mute_c_libraries() -> None:
+    """Keep what PortAudio, ALSA and JACK print, on opening and when a device goes away, off the terminal. For good.
 
-
-@contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Keeps what ALSA and JACK print while they look for devices off the terminal.
-
-    They write to descriptor 2 themselves, so that is where it must be caught; what anyone else writes there in
-    these milliseconds is lost with it.
+    They write to C's `stderr` variable, which the GNU library lets one point elsewhere; Python's own standard error
+    is a descriptor and not touched. Without the GNU library nothing is done: there it may be read-only.
     """
-    with _stderr_lock:
-        try:
-            saved = os.dup(2)
-        except OSError:  # there is no standard error: nothing to keep quiet
-            yield
+    try:
+        if not (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc"):
             return
-        try:
-            null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-            os.dup2(null, 2)
-            os.close(null)
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+    except (ValueError, OSError):  # not a name that this system knows
+        return
+    import ctypes
+
+    libc = ctypes.CDLL(None)
+    libc.fopen.restype = ctypes.c_void_p
+    null = libc.fopen(os.fsencode(os.devnull), b"we")
+    if null:
+        ctypes.c_void_p.in_dll(libc, "stderr").value = null
