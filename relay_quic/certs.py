@@ -14,6 +14,7 @@ import hashlib
 import ipaddress
 import os
 import ssl
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,8 +73,8 @@ class PeerCertificate:
     def publicly_trusted(self, host: str, *, roots_pem: bytes | None = None, at: dt.datetime | None = None) -> bool:
         """Is it valid for `host` (a DNS name or an IP address), now, by the system's roots or else certifi's?"""
         try:
-            leaf = x509.load_der_x509_certificate(self.leaf_der)
-            others = [x509.load_der_x509_certificate(der) for der in self.others_der]
+            leaf = _parse(self.leaf_der)
+            others = [_parse(der) for der in self.others_der]
             builder = verification.PolicyBuilder().store(_roots(roots_pem))
             builder = builder.time(at) if at is not None else builder
             builder.build_server_verifier(_subject(host)).verify(leaf, others)
@@ -117,7 +118,7 @@ def load(cert_file: Path, key_file: Path) -> Certificate:
     except OSError as error:
         raise ConfigError(f"the certificate cannot be read: {error.strerror or error}") from error
     try:
-        chain = x509.load_pem_x509_certificates(chain_pem)
+        chain = _parse_all(chain_pem)
     except ValueError as error:
         raise ConfigError("the certificate file does not hold PEM certificates") from error
     try:
@@ -151,7 +152,7 @@ def pin_of(certificate_der: bytes) -> bytes:
         CertificateError: it is not a certificate.
     """
     try:
-        return hashlib.sha256(_spki(x509.load_der_x509_certificate(certificate_der))).digest()
+        return hashlib.sha256(_spki(_parse(certificate_der))).digest()
     except (ValueError, UnsupportedAlgorithm) as error:
         raise CertificateError("the relay's certificate could not be read") from error
 
@@ -270,6 +271,19 @@ def _bundle(chain: Sequence[x509.Certificate], key: _PrivateKey) -> Certificate:
     )
 
 
+def _parse(der: bytes) -> x509.Certificate:
+    # Flaws that are only worth a warning are for the verification to judge, not for the user's terminal.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return x509.load_der_x509_certificate(der)
+
+
+def _parse_all(pem: bytes) -> list[x509.Certificate]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return x509.load_pem_x509_certificates(pem)
+
+
 def _spki(certificate: x509.Certificate) -> bytes:
     return certificate.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -301,14 +315,14 @@ def _subject(host: str) -> x509.DNSName | x509.IPAddress:
 def _roots(pem: bytes | None) -> verification.Store:
     """The given roots, else the system's, else certifi's (which aioquic brings)."""
     if pem is not None:
-        return verification.Store(x509.load_pem_x509_certificates(pem))
+        return verification.Store(_parse_all(pem))
     system = ssl.get_default_verify_paths().cafile
     with contextlib.suppress(OSError, ValueError):
         if system is not None:
-            return verification.Store(x509.load_pem_x509_certificates(Path(system).read_bytes()))
+            return verification.Store(_parse_all(Path(system).read_bytes()))
     import certifi
 
-    return verification.Store(x509.load_pem_x509_certificates(Path(certifi.where()).read_bytes()))
+    return verification.Store(_parse_all(Path(certifi.where()).read_bytes()))
 
 
 def _write(path: Path, data: bytes, *, mode: int) -> None:

@@ -11,6 +11,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from relay_quic import certs
 from relay_quic.connection import Address, Connection
@@ -221,3 +224,25 @@ class Pair:
         self.client_events += self.client.take_events()
         if self.relay is not None:
             self.relay_events += self.relay.take_events()
+
+
+@functools.cache
+def a_long_chain() -> certs.Certificate:
+    """Over 3 kB of certificates, as a public authority with RSA keys gives out."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    start = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+    names = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "an authority")])
+    others = x509.SubjectAlternativeName([x509.DNSName(f"name-{i}.example") for i in range(20)])
+    chain = [
+        x509.CertificateBuilder()
+        .subject_name(names)
+        .issuer_name(names)
+        .public_key(key.public_key())
+        .serial_number(number)
+        .not_valid_before(start)
+        .not_valid_after(start + dt.timedelta(days=90))
+        .add_extension(others, critical=False)
+        .sign(key, hashes.SHA256())
+        for number in (1, 2, 3)
+    ]
+    return certs._bundle(chain, key)
