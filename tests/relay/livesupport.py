@@ -66,7 +66,10 @@ class LiveClient:
 
     async def open(self, relay: Running, library: Library = Library.QH3) -> None:
         """Connect, and nothing more."""
-        host, port = relay.address
+        await self.open_at(*relay.address, library)
+
+    async def open_at(self, host: str, port: int, library: Library = Library.QH3) -> None:
+        """Connect to a relay in another process."""
         self._quic = await Client.connect(host, port, library=library, on_event=self._happened)
 
     async def enter(self, *, proof: bytes = PROOF, resume: Resume | None = None) -> Entered:

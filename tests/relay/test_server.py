@@ -184,7 +184,7 @@ async def test_a_flood_of_messages_ends_the_connection_and_leaves_the_others_alo
 
 
 async def test_a_flood_of_datagrams_is_cut_without_ending_the_connection(tmp_path: Path) -> None:
-    async with a_live_relay(tmp_path, rates=Rates(datagrams=20)) as relay:
+    async with a_live_relay(tmp_path, rates=Rates(datagrams=1)) as relay:
         one, flood = await entered(relay), await entered(relay)
         for number in range(60):
             flood.speak(b"%d" % number)
@@ -192,7 +192,7 @@ async def test_a_flood_of_datagrams_is_cut_without_ending_the_connection(tmp_pat
         await one.first(Ordered)
         await until(lambda: relay.relay.metrics.datagrams_received == 60)
         assert relay.relay.metrics.dropped_over_rate >= 40
-        assert len(one.datagrams) <= 20
+        assert len(one.datagrams) <= 20  # one a second
         await close_all(one, flood)
 
 
