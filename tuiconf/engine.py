@@ -7,7 +7,6 @@ everything: capture, send, play, timers. Faults of devices and of the network en
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -16,14 +15,15 @@ from typing import Final
 
 from relay_quic.wire import RelayMessage
 from tuiconf.adapters.audio import AudioError, Sink, Source
+from tuiconf.adapters.audio.null import NullSource
 from tuiconf.adapters.clock import Ticker
 from tuiconf.adapters.relay import RelayConnection, RelayNotTrusted, RelayUnreachable, Trust
+from tuiconf.conference.eavesdrop import Eavesdropper
 from tuiconf.conference.effects import Effect, Emit, Finish, InstallKeys, Reconnect, Send
-from tuiconf.conference.events import AudioStats, Event, Failed, Left, LeftReason, Undecryptable
-from tuiconf.conference.membership import Instant, Membership, Self
+from tuiconf.conference.events import AudioStats, Eavesdropped, Event, Failed, Left, LeftReason, Undecryptable
+from tuiconf.conference.membership import Instant, Membership
 from tuiconf.conference.session import LinkState, Session
 from tuiconf.conference.sound import Sound
-from tuiconf.errors import LocalProtocolError
 from tuiconf.identity.link import RelayAddress
 from tuiconf.media.levels import SILENCE_DBFS
 
@@ -51,8 +51,10 @@ class Call:
     library: str
     # Whether the call is pointless without the sink: a file or pipe that fails ends it, a loudspeaker does not.
     sink_needed: bool = False
+    # A microphone is opened once we are in the call, and not before; a file or pipe is checked at once.
+    source_when_joined: bool = False
     # For the demo and the tests of removal: who was removed goes on listening, and tries to open what it hears.
-    eavesdrop: Callable[[bytes], None] | None = None
+    eavesdropper: Eavesdropper | None = None
 
 
 class Engine:
@@ -68,6 +70,7 @@ class Engine:
         self._finished: asyncio.Future[LeftReason] = asyncio.get_running_loop().create_future()
         self._ever_connected = False
         self._source = call.source
+        self._source_started = False
         self._ticker = Ticker()
         self._muted = False
         self._undecryptable_before = 0
@@ -108,6 +111,11 @@ class Engine:
 
     def leave(self) -> None:
         """Leave the call; `run` returns soon."""
+        if (eavesdropper := self._call.eavesdropper) is not None and eavesdropper.removed:
+            tried, opened = eavesdropper.frames_tried, eavesdropper.frames_opened
+            self._on_event(Eavesdropped(frames_tried=tried, frames_opened=opened))
+            self._finish(LeftReason.REMOVED)
+            return
         self._perform(self._session.leave(_instant()))
 
     async def play(self, source: Source) -> None:
@@ -117,7 +125,7 @@ class Engine:
             AudioError: it cannot be opened; the present one goes on.
         """
         await source.start()
-        before, self._source = self._source, source
+        before, self._source, self._source_started = self._source, source, True
         await before.close()
 
     # --- the run
@@ -130,7 +138,9 @@ class Engine:
         """
         await self._call.sink.start()
         try:
-            await self._source.start()
+            if not self._call.source_when_joined:
+                await self._source.start()
+                self._source_started = True
             async with asyncio.TaskGroup() as tasks:
                 connecting = tasks.create_task(self._keep_connected())
                 ticking = tasks.create_task(self._tick_forever())
@@ -158,30 +168,35 @@ class Engine:
         """Connect, wait until that connection is lost, and connect again, until the call is over."""
         pause_s = FIRST_RETRY_S
         while not self._finished.done():
-            self._lost.clear()
-            connection = RelayConnection(
-                on_message=self._on_message, on_datagram=self._on_datagram, on_closed=self._lost.set
-            )
-            try:
-                await connection.open(self._call.relay, library=self._call.library, trust=self._call.trust)
-            except RelayNotTrusted as error:
-                return self._give_up(error.code, str(error))
-            except RelayUnreachable as error:
-                if not self._ever_connected:
-                    return self._give_up(error.code, str(error))
-                await asyncio.sleep(pause_s * (0.5 + _random_fraction()))
-                pause_s = min(pause_s * 1.6, LONGEST_RETRY_S)
+            began = time.monotonic()
+            if await self._connect_once() and time.monotonic() - began > LONGEST_RETRY_S:
+                pause_s = FIRST_RETRY_S  # it was a good connection: come back at once
                 continue
-            self._connection, self._ever_connected = connection, True
-            entered_at = time.monotonic()
-            self._perform(self._session.connected(_instant()))
-            await self._lost.wait()
-            self._connection = None
-            self._perform(self._session.disconnected(_instant()))
-            await connection.close()
-            # A relay that lets us in and throws us out at once is to be left alone a little longer each time.
-            pause_s = FIRST_RETRY_S if time.monotonic() - entered_at > LONGEST_RETRY_S else min(pause_s * 2, 5.0)
-            await asyncio.sleep(0 if pause_s <= 2 * FIRST_RETRY_S else pause_s)
+            await asyncio.sleep(pause_s * (0.5 + _random_fraction()))
+            pause_s = min(pause_s * 1.6, LONGEST_RETRY_S)
+
+    async def _connect_once(self) -> bool:
+        """One connection, until it is lost; False when there was none."""
+        self._lost.clear()
+        connection = RelayConnection(
+            on_message=self._on_message, on_datagram=self._on_datagram, on_closed=self._lost.set
+        )
+        try:
+            await connection.open(self._call.relay, library=self._call.library, trust=self._call.trust)
+        except RelayNotTrusted as error:
+            self._give_up(error.code, str(error))
+            return False
+        except RelayUnreachable as error:
+            if not self._ever_connected:
+                self._give_up(error.code, str(error))
+            return False
+        self._connection, self._ever_connected = connection, True
+        self._perform(self._session.connected(_instant()))
+        await self._lost.wait()
+        self._connection = None
+        self._perform(self._session.disconnected(_instant()))
+        await connection.close()
+        return True
 
     def _give_up(self, code: str, message: str) -> None:
         self._fail(code, message, fatal=True)
@@ -192,14 +207,16 @@ class Engine:
 
     def _on_datagram(self, datagram: bytes) -> None:
         self._sound.receive(datagram, now=time.monotonic())
-        if self._call.eavesdrop is not None:
-            self._call.eavesdrop(datagram)
+        if self._call.eavesdropper is not None:
+            self._call.eavesdropper.hear(datagram)
 
     # --- the tick
 
     async def _tick_forever(self) -> None:
         async for tick in self._ticker:
             at = _instant()
+            if not self._source_started and self._session.membership is not None:
+                await self._open_microphone()
             self._capture(at)
             self._play(at)
             if tick % TICKS_PER_SECOND == 0:
@@ -213,14 +230,24 @@ class Engine:
                 if connection.is_lost(at.now):
                     self._lost.set()
 
+    async def _open_microphone(self) -> None:
+        """Once. A microphone that cannot be opened leaves a participant who listens."""
+        self._source_started = True
+        try:
+            await self._source.start()
+        except AudioError as error:
+            self._fail(error.code, str(error))
+            self._source = NullSource()
+
     def _capture(self, at: Instant) -> None:
+        if self._session.membership is None:
+            return  # whatever the source has waits until someone can hear it
         try:
             pcm = self._source.frame()
         except AudioError as error:
             self._fail(error.code, str(error))
             return
-        online = self._session.link_state is LinkState.IN_ROOM
-        if not online or self._session.membership is None:
+        if self._session.link_state is not LinkState.IN_ROOM:
             return
         for datagram in self._sound.capture(None if self._muted else pcm, now=at.now, unix=at.unix):
             self._send_datagram(datagram)
@@ -252,7 +279,7 @@ class Engine:
         counts = self._sound.undecryptable
         self._watch_undecryptable(sum(counts.values()))
         level = self._sound.level_dbfs
-        people = {leaf: (who.name, who.fingerprint) for leaf, who in membership.roster.by_leaf.items()}
+        people = {who.leaf: (who.name, who.fingerprint) for who in membership.people()}
         self._on_event(
             AudioStats(
                 frames_sent=self._sound.frames_sent,
@@ -276,6 +303,9 @@ class Engine:
     # --- effects
 
     def _perform(self, effects: Sequence[Effect]) -> None:
+        if self._call.eavesdropper is not None and Finish(reason=LeftReason.REMOVED) in effects:
+            self._call.eavesdropper.removed = True
+            effects = [Emit(event=Left(reason=LeftReason.REMOVED))]  # and stay connected
         for effect in effects:
             match effect:
                 case Send(message=message):
@@ -283,6 +313,8 @@ class Engine:
                         self._connection.send(message)
                 case InstallKeys():
                     self._sound.install(effect, now=time.monotonic())
+                    if self._call.eavesdropper is not None:
+                        self._call.eavesdropper.install(effect)
                 case Emit(event=event):
                     self._on_event(event)
                 case Reconnect():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from relay_quic.errors import CertificateError, ConfigError, TransportError, WireError
@@ -47,10 +48,10 @@ class RelayNotTrusted(TuiconfError):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Offered:
-    """What a relay showed at first sight, for a person to decide about."""
+    """What a relay showed, to be judged. `publicly_trusted()` reads the machine's authorities, so ask it last."""
 
     pin: bytes
-    publicly_trusted: bool
+    publicly_trusted: Callable[[], bool]
 
 
 Trust = Callable[[RelayAddress, Offered], None]
@@ -103,7 +104,7 @@ class RelayConnection:
             raise RelayUnreachable(str(error)) from error
         try:
             shown = client.certificate
-            trust(address, Offered(pin=shown.pin, publicly_trusted=shown.publicly_trusted(address.host)))
+            trust(address, Offered(pin=shown.pin, publicly_trusted=partial(shown.publicly_trusted, address.host)))
         except BaseException:
             await client.close()
             raise

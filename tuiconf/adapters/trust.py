@@ -50,7 +50,7 @@ class RelayTrust:
                 return
         except PinChanged as error:
             raise RelayNotTrusted(str(error)) from error
-        if not offered.publicly_trusted:
+        if not offered.publicly_trusted():
             raise AskPerson(address, offered.pin)
 
     def accept(self, address: RelayAddress, pin: bytes) -> None:

@@ -18,6 +18,7 @@ from tuiconf.conference.membership import Instant, Membership
 from tuiconf.conference.policy import CommitForbidden
 from tuiconf.conference.roster import committer_rank
 from tuiconf.crypto.mls import MlsError, Staged
+from tuiconf.errors import LocalProtocolError
 
 # Joins and leaves that arrive within this time share a commit: long enough to batch a crowd, too short to notice.
 BATCH_S: Final = 0.2
@@ -92,7 +93,7 @@ class Commits:
         """When it is our turn, unless someone else was faster; None when there is nothing to commit."""
         if self.pending is not None:
             return None
-        since = [who.since for who in self.door.waiting()]
+        since = [who.since for who in self._knockers(membership)]
         since += self._asked_to_leave.values()
         since += [gone + VANISH_S for gone in self._attendance.absent_since.values()]
         times = [min(since) + BATCH_S + TAKE_OVER_S * self.rank(membership)] if since else []
@@ -103,19 +104,27 @@ class Commits:
         """The commit of everything that waits. It changes nothing before the relay has accepted it.
 
         Raises:
-            MlsError, CommitForbidden: it cannot be made; those who knocked for it are refused.
+            MlsError, CommitForbidden, LocalProtocolError: it cannot be made; those who knocked for it are refused.
         """
-        adding = self.door.waiting()[:MAX_ADDS]
+        adding = self._knockers(membership)[:MAX_ADDS]
         remove = self._to_remove(membership, {who.key_package.signature_key for who in adding}, at.now)
         try:
             staged = membership.commit(add=[who.key_package for who in adding], remove=sorted(remove), at=at)
             membership.check(staged, gone=lambda leaf: self._attendance.is_gone(membership, leaf))
-        except (MlsError, CommitForbidden):
+        except (MlsError, CommitForbidden, LocalProtocolError):
             self._give_up(adding, at.now)
             raise
         connections = {who.key_package.signature_key: who.connection for who in adding}
         self.pending = Pending(request=request, staged=staged, connections=connections)
         return self.pending
+
+    def _knockers(self, membership: Membership) -> list[Knocker]:
+        """Those to let in. Whoever's package is in the tree already was let in before we could know of it."""
+        waiting = self.door.waiting()
+        for who in [who for who in waiting if membership.group.holds(who.key_package)]:
+            self.door.refuse(who)
+            waiting.remove(who)
+        return waiting
 
     def _to_remove(self, membership: Membership, coming: Collection[bytes], now: float) -> set[int]:
         """Leaves to remove inline; those who asked themselves are removed by their own proposals."""

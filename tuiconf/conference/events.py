@@ -19,6 +19,10 @@ class LeftReason(enum.StrEnum):
     FAILED = "failed"  # the call could not be joined, or kept; an `error` event says why
 
 
+LeaveReason = Literal["left", "removed", "vanished"]
+"""Why someone else is no longer in the group: by their own wish, by a host's, or because they were gone too long."""
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
     """Base of all events. `repr` shows the kind only: names and chat do not belong in logs."""
 
@@ -78,7 +82,7 @@ class ParticipantLeft(Event, frozen=True, kw_only=True, tag="participant_left"):
 
     participant: Person
     epoch: int
-    reason: Literal["left", "removed", "vanished"]
+    reason: LeaveReason
 
 
 class EpochChanged(Event, frozen=True, kw_only=True, tag="epoch_changed"):
@@ -146,6 +150,13 @@ class Reconnected(Event, frozen=True, kw_only=True, tag="reconnected"):
 
     epoch: int
     rejoined: bool
+
+
+class Eavesdropped(Event, frozen=True, kw_only=True, tag="eavesdropped"):
+    """What a removed participant could open of what it was sent afterwards, if it was told to try."""
+
+    frames_tried: int
+    frames_opened: int
 
 
 class Left(Event, frozen=True, kw_only=True, tag="left"):

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from tuiconf.conference import policy as room_policy
 from tuiconf.conference.effects import InstallKeys
-from tuiconf.conference.events import Event, Joined, ParticipantJoined, ParticipantLeft
+from tuiconf.conference.events import Event, Joined, LeaveReason, ParticipantJoined, ParticipantLeft, Person
 from tuiconf.conference.policy import Policy
 from tuiconf.conference.roster import Participant, Roster, person_of
 from tuiconf.crypto.media_keys import BASE_KEY_BYTES, BASE_KEY_LABEL
-from tuiconf.crypto.mls import Group, KeyPackage, KeyPackageBundle, Removal, Staged
+from tuiconf.crypto.mls import Group, KeyPackage, KeyPackageBundle, Removed, Staged
 from tuiconf.crypto.primitives import Random
 from tuiconf.identity.code import security_code
 from tuiconf.identity.credential import Credential, encode_credential
@@ -23,7 +23,6 @@ from tuiconf.identity.keys import Identity
 from tuiconf.identity.link import PSK_ID
 
 GROUP_ID_BYTES: Final = 16
-
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +84,7 @@ class Membership:
             PolicyError: the group has no policy we understand.
             NotAPerson: a member's credential is not one of ours.
         """
-        group = Group.join(
-            welcome, bundle, me.identity.seed, psks=me.psks, now=int(at.unix), required_psk=PSK_ID
-        )
+        group = Group.join(welcome, bundle, me.identity.seed, psks=me.psks, now=int(at.unix), required_psk=PSK_ID)
         policy = Policy.decode(group.extensions.get(room_policy.EXTENSION_TYPE))
         return cls(me, group, Roster.of(group.members()), policy)
 
@@ -120,12 +117,14 @@ class Membership:
             removal=removal,
         )
 
+    def people(self) -> tuple[Person, ...]:
+        """Everyone in the group, this participant included, by leaf."""
+        return tuple(who.as_person(self.policy.hosts) for _, who in sorted(self.roster.by_leaf.items()))
+
     def joined_event(self) -> Joined:
         """The event that says: in the call, with these people."""
-        hosts = self.policy.hosts
-        people = tuple(who.as_person(hosts) for _, who in sorted(self.roster.by_leaf.items()))
-        me = self.roster.by_leaf[self.own_leaf].as_person(hosts)
-        return Joined(epoch=self.epoch, security_code=self.security_code, me=me, participants=people)
+        me = self.roster.by_leaf[self.own_leaf].as_person(self.policy.hosts)
+        return Joined(epoch=self.epoch, security_code=self.security_code, me=me, participants=self.people())
 
     def check(self, staged: Staged, *, gone: Callable[[int], bool]) -> None:
         """Whether the policy allows the commit.
@@ -133,7 +132,7 @@ class Membership:
         Raises:
             CommitForbidden: it does not.
         """
-        room_policy.check(staged.changes, policy=self.policy, roster=self.roster, gone=gone)
+        room_policy.check(staged, policy=self.policy, roster=self.roster, gone=gone)
 
     def commit(self, *, add: Sequence[KeyPackage], remove: Sequence[int], at: Instant) -> Staged:
         """A commit of these changes and of the proposals received; nothing changes before `adopt`.
@@ -157,29 +156,29 @@ class Membership:
         has done neither.
         """
         changes = staged.changes
-        coming = {member.signature_key for member in changes.added}
-        going = {removal.member.signature_key for removal in changes.removed}
+        coming = {added.member.signature_key for added in changes.added}
+        going = {removed.member.signature_key for removed in changes.removed}
         left = [
-            (self.roster.by_leaf[removal.member.leaf], self._why(removal, gone=gone))
-            for removal in changes.removed
-            if removal.member.signature_key not in coming
+            (self.roster.by_leaf[removed.member.leaf], self._why(removed, gone=gone))
+            for removed in changes.removed
+            if removed.member.signature_key not in coming
         ]
-        for removal in changes.removed:
-            del self.roster.by_leaf[removal.member.leaf]
-        added = [person_of(member) for member in changes.added]
-        self.roster.by_leaf.update((who.leaf, who) for who in added)
         self.group = staged.merge()
+        for removed in changes.removed:
+            del self.roster.by_leaf[removed.member.leaf]
+        people = [person_of(added.member) for added in changes.added]
+        self.roster.by_leaf.update((who.leaf, who) for who in people)
         return [
             *(self._left(who, reason) for who, reason in left),
-            *(self._joined(who) for who in added if who.key not in going),
+            *(self._joined(who) for who in people if who.key not in going),
         ]
 
-    def _why(self, removal: Removal, *, gone: Callable[[int], bool]) -> Literal["left", "removed", "vanished"]:
-        if removal.by_reference and removal.proposer == removal.member.leaf:
+    def _why(self, removed: Removed, *, gone: Callable[[int], bool]) -> LeaveReason:
+        if room_policy.asked_itself(removed):
             return "left"
-        return "vanished" if gone(removal.member.leaf) else "removed"
+        return "vanished" if gone(removed.member.leaf) else "removed"
 
-    def _left(self, who: Participant, reason: Literal["left", "removed", "vanished"]) -> ParticipantLeft:
+    def _left(self, who: Participant, reason: LeaveReason) -> ParticipantLeft:
         return ParticipantLeft(participant=who.as_person(self.policy.hosts), epoch=self.epoch, reason=reason)
 
     def _joined(self, who: Participant) -> ParticipantJoined:

@@ -15,7 +15,7 @@ from typing import Annotated, Final
 import msgspec
 
 from tuiconf.conference.roster import NotAPerson, Roster, person_of
-from tuiconf.crypto.mls import Changes
+from tuiconf.crypto.mls import Changes, Removed, Staged
 from tuiconf.errors import RemoteProtocolError
 from tuiconf.identity.link import PSK_ID
 
@@ -77,7 +77,7 @@ class Policy:
         return policy
 
 
-def check(changes: Changes, *, policy: Policy, roster: Roster, gone: Callable[[int], bool]) -> None:
+def check(staged: Staged, *, policy: Policy, roster: Roster, gone: Callable[[int], bool]) -> None:
     """Allow the commit, or say which rule it breaks.
 
     `roster` is that of the epoch before the commit; `gone(leaf)` whether the relay has no connection of theirs.
@@ -85,40 +85,46 @@ def check(changes: Changes, *, policy: Policy, roster: Roster, gone: Callable[[i
     Raises:
         CommitForbidden: with `code` naming the rule. Nothing has changed.
     """
-    if changes.extensions_changed:
+    changes = staged.changes
+    if changes.extensions is not None:
         raise CommitForbidden("policy_change")
     if any(psk_id != PSK_ID for psk_id in changes.psk_ids):
         raise CommitForbidden("foreign_psk")
     _check_added(changes)
     _check_kept_names(changes, roster)
-    _check_removed(changes, policy=policy, roster=roster, gone=gone)
+    _check_removed(changes, staged.committer, policy=policy, roster=roster, gone=gone)
 
 
 def _check_added(changes: Changes) -> None:
     if changes.added and PSK_ID not in changes.psk_ids:
         raise CommitForbidden("added_without_link")
-    for member in changes.added:
+    for added in changes.added:
         try:
-            person_of(member)
+            person_of(added.member)
         except NotAPerson as error:
             raise CommitForbidden("bad_credential") from error
 
 
 def _check_kept_names(changes: Changes, roster: Roster) -> None:
     """An Update may bring a new encryption key, never another identity: people are pinned to theirs."""
-    for member in changes.updated:
-        before = roster.by_leaf.get(member.leaf)
-        if before is None or (member.signature_key, member.identity) != (before.key, before.credential):
+    for updated in changes.updated:
+        before, after = roster.by_leaf.get(updated.after.leaf), updated.after
+        if before is None or (after.signature_key, after.identity) != (before.key, before.credential):
             raise CommitForbidden("identity_change")
 
 
-def _check_removed(changes: Changes, *, policy: Policy, roster: Roster, gone: Callable[[int], bool]) -> None:
-    committer = roster.by_leaf.get(changes.committer)
-    by_host = committer is not None and committer.key in policy.hosts
-    coming_back = {member.signature_key for member in changes.added}
-    for removal in changes.removed:
-        asked_itself = removal.by_reference and removal.proposer == removal.member.leaf
-        if not (
-            by_host or asked_itself or removal.member.signature_key in coming_back or gone(removal.member.leaf)
-        ):
+def _check_removed(
+    changes: Changes, committer: int, *, policy: Policy, roster: Roster, gone: Callable[[int], bool]
+) -> None:
+    by = roster.by_leaf.get(committer)
+    by_host = by is not None and by.key in policy.hosts
+    coming_back = {added.member.signature_key for added in changes.added}
+    for removed in changes.removed:
+        leaf, key = removed.member.leaf, removed.member.signature_key
+        if not (by_host or asked_itself(removed) or key in coming_back or gone(leaf)):
             raise CommitForbidden("remove_not_allowed")
+
+
+def asked_itself(removed: Removed) -> bool:
+    """Whether someone goes by their own wish: only they can sign that proposal."""
+    return removed.by_reference and removed.proposer == removed.member.leaf

@@ -37,6 +37,7 @@ from tuiconf.crypto.mls import (
     ContentType,
     MlsError,
     ProposalReceived,
+    Remove,
     Staged,
     parse_key_package,
     peek,
@@ -286,9 +287,7 @@ class Session:
     def _entered(self, message: wire.Entered, at: Instant) -> list[Effect]:
         self._move_link(LinkState.IN_ROOM)
         before = self._standing
-        self._standing = _Standing(
-            incarnation=message.incarnation, connection=message.connection, token=message.token
-        )
+        self._standing = _Standing(incarnation=message.incarnation, connection=message.connection, token=message.token)
         self._attendance.entered(message.connection, message.connections)
         self._commits.door.keep(self._attendance.connections)
         self._entered_at = at.now
@@ -458,7 +457,7 @@ class Session:
     def _commit(self, staged: Staged, at: Instant) -> list[Effect]:
         membership = self._member
         membership.check(staged, gone=self._is_gone)
-        if any(removal.member.leaf == membership.own_leaf for removal in staged.changes.removed):
+        if staged.own_removed:
             return self._removed(staged, at)
         return self._advance(staged, {})
 
@@ -467,12 +466,12 @@ class Session:
         membership, own_key = self._member, self._me.identity.public_key
         if self.phase is Phase.LEAVING:
             return self._finish(LeftReason.LEFT)
-        if any(member.signature_key == own_key for member in staged.changes.added):
+        if any(added.member.signature_key == own_key for added in staged.changes.added):
             if self._knocking is not None:
                 return []  # the Welcome to our new leaf comes right behind
             sentence = "the same identity joined this room from elsewhere"
             return [_failure("replaced", sentence, fatal=True), *self._finish(LeftReason.FAILED)]
-        committer = membership.roster.by_leaf[staged.changes.committer]
+        committer = membership.roster.by_leaf[staged.committer]
         if committer.key in membership.policy.hosts:
             return self._finish(LeftReason.REMOVED)
         return self._return_too_late(at)
@@ -489,7 +488,7 @@ class Session:
         """Into the next epoch. `connections`, by key, are those of the people we have just let in."""
         membership, changes = self._member, staged.changes
         events = membership.adopt(staged, gone=self._is_gone)
-        for member in changes.added:
+        for member in (added.member for added in changes.added):
             self._commits.door.answered(member.signature_key)
             if (connection := connections.get(member.signature_key)) is not None:
                 membership.roster.hear_of_connections([(member.leaf, connection)])
@@ -506,10 +505,11 @@ class Session:
 
     def _proposal(self, received: ProposalReceived, at: Instant) -> list[Effect]:
         """Only one proposal has a use in this version: one's own removal. Others are never committed."""
-        if received.removes == received.sender_leaf:
+        proposal = received.proposal
+        if isinstance(proposal, Remove) and proposal.removed == received.sender_leaf:
             self._commits.asked_to_leave(received.sender_leaf, at.now)
         else:
-            self._member.group.drop_proposal(received.ref)
+            self._member.group.forget_proposal(received.ref)
         return []
 
     def _application(self, received: Application) -> list[Effect]:
@@ -606,7 +606,7 @@ class Session:
             return []
         try:
             pending = self._commits.make(self._member, self._next_request(), at)
-        except (MlsError, CommitForbidden) as error:
+        except (MlsError, CommitForbidden, LocalProtocolError) as error:
             return [_failure(error.code, "a change to the group could not be made, and was given up")]
         return [Send(message=pending.message(self._last_commit))]
 

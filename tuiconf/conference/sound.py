@@ -77,7 +77,9 @@ class Sound:
         """`repeats` forces which earlier frames each datagram repeats; None decides by what receivers report."""
         self._opus = opus
         self._encoder = (
-            Encoder(opus, bitrate=bitrate) if complexity is None else Encoder(opus, bitrate=bitrate, complexity=complexity)
+            Encoder(opus, bitrate=bitrate)
+            if complexity is None
+            else Encoder(opus, bitrate=bitrate, complexity=complexity)
         )
         self._sealing = SealingKeys()
         self._opening = OpeningKeys()

@@ -65,7 +65,7 @@ class Receiver:
         "_decoder",
         "_fade_out",
         "_jitter",
-        "_level",
+        "_last",
         "_loss_at",
         "_meter",
         "_times",
@@ -79,7 +79,7 @@ class Receiver:
         self._fade_out = np.linspace(1.0, 0.0, self._decoder.samples, dtype=np.float32)
         self._attack = np.linspace(0.0, 1.0, ATTACK_SAMPLES, dtype=np.float32)
         self._concealed_run = self._conceal_at_most + 1  # as after silence
-        self._level = SILENCE_DBFS
+        self._last: Pcm | None = None
         self._counts = dict.fromkeys(Kind, 0)
         self._bad = 0
         self._loss_at: deque[int] = deque((-LOSS_MEMORY_FRAMES,), maxlen=2)
@@ -98,8 +98,8 @@ class Receiver:
 
     @property
     def level_dbfs(self) -> float:
-        """How loud the last frame was."""
-        return self._level
+        """How loud the last frame was. Computed when asked for, from the array `pull` gave."""
+        return SILENCE_DBFS if self._last is None else decoded_rms_dbfs(self._last)
 
     @property
     def last_played(self) -> int | None:
@@ -136,7 +136,7 @@ class Receiver:
 
         Whatever was sent, this gives a frame: a packet that cannot be decoded is a lost one.
         """
-        due = self._jitter.pop(now=now, quiet=self._level < QUIET_DBFS)
+        due = self._jitter.pop(now=now, quiet=self._quiet)
         if isinstance(due, Play):
             pcm, kind = self._play(due, now)
         elif isinstance(due, Wait):
@@ -145,8 +145,11 @@ class Receiver:
         else:
             pcm, kind = self._mend(due.fec)
         self._counts[kind] += 1
-        self._level = SILENCE_DBFS if pcm is None else decoded_rms_dbfs(pcm)
+        self._last = pcm
         return pcm, kind
+
+    def _quiet(self) -> bool:
+        return self.level_dbfs < QUIET_DBFS
 
     def _play(self, due: Play, now: float) -> tuple[Pcm | None, Kind]:
         skipped = None if due.dropped is None else self._decode(due.dropped)

@@ -271,6 +271,10 @@ class Group:
         node = self._state.tree.leaf(leaf)
         return None if node is None else member_at(leaf, node)
 
+    def holds(self, key_package: KeyPackage) -> bool:
+        """Whether the key package's leaf is in the tree: it was used, by whomever."""
+        return self._state.tree.has_key(key_package.leaf_node.encryption_key)
+
     def export(self, label: str, context: bytes, length: int) -> bytes:
         """MLS-Exporter (§8.5): a secret of this epoch for a use of one's own."""
         self._check_live()

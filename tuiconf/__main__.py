@@ -1,0 +1,7 @@
+"""`python -m tuiconf`."""
+
+import sys
+
+from tuiconf.cli import main
+
+sys.exit(main())

@@ -1,0 +1,137 @@
+"""`tuiconf`: the command. Exit codes: 0, 1 for a failure, 2 for what was typed or configured wrong."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from tuiconf import paths
+from tuiconf.errors import TuiconfError, UsageError
+
+USAGE_EXIT: Final = 2
+FAILURE_EXIT: Final = 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and give its exit code."""
+    parser = _parser()
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as stop:  # argparse has said why
+        return stop.code if isinstance(stop.code, int) else USAGE_EXIT
+    try:
+        return _run(args, parser)
+    except UsageError as error:
+        return _fail(error, USAGE_EXIT)
+    except TuiconfError as error:
+        return _fail(error, FAILURE_EXIT)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    match args.command:
+        case "host" | "join":
+            from tuiconf.participant import run_call
+
+            return run_call(args)
+        case "demo":
+            from tuiconf.demo import run_demo
+
+            return run_demo(as_json=args.json, speech=args.speech, keep=args.keep, quic=args.quic)
+        case "relay":
+            from relay_quic import cli as relay_cli
+
+            return relay_cli.run(args)
+        case "identity":
+            return _identity(args)
+        case _:
+            parser.print_help()
+            return 0
+
+
+def _fail(error: TuiconfError, code: int) -> int:
+    print(f"tuiconf: {error}", file=sys.stderr)  # noqa: T201
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tuiconf",
+        description="End-to-end encrypted conference calls for terminals, headless machines and scripts.",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    host = commands.add_parser("host", help="make a room on a relay, print its link, and join")
+    host.add_argument("relay", metavar="'RELAY[:PORT][?pin=…]'", help="the relay, as it says when it starts")
+    host.add_argument("--room", metavar="NAME", help="the room's name in the link (default: a random one)")
+    join = commands.add_parser("join", help="join a room by its link")
+    join.add_argument("link", metavar="LINK", help="tuiconf://… (in quotes: it holds a '#')")
+    for command in (host, join):
+        _add_call_options(command)
+    _add_demo(commands.add_parser("demo", help="a call of three on this machine, explained as it happens"))
+    relay = commands.add_parser("relay", help="run a relay (the same as relay-quic serve)")
+    from relay_quic.cli import add_arguments
+
+    add_arguments(relay)
+    identity = commands.add_parser("identity", help="who you are in calls")
+    shown = identity.add_subparsers(dest="identity_command", metavar="COMMAND", required=True)
+    show = shown.add_parser("show", help="print your name and your fingerprint")
+    show.add_argument("--json", action="store_true", help="as one JSON object")
+    return parser
+
+
+def _add_call_options(command: argparse.ArgumentParser) -> None:
+    from tuiconf.adapters.audio.specs import INPUT_HELP, OUTPUT_HELP
+
+    command.add_argument("--name", help="how you are called in this call")
+    command.add_argument("--headless", action="store_true", help="nobody is at the keyboard: ask and read nothing")
+    command.add_argument("--audio-in", metavar="SOURCE", help=f"your sound: {INPUT_HELP}".replace("%", "%%"))
+    command.add_argument("--audio-out", metavar="SINK", help=f"what you hear: {OUTPUT_HELP}".replace("%", "%%"))
+    command.add_argument("--json", action="store_true", help="events on standard output, one JSON object a line")
+    command.add_argument("--say", metavar="TEXT", action="append", default=[], help="a chat line to send after joining")
+    command.add_argument(
+        "--for", metavar="SECONDS", type=_seconds, dest="seconds", help="leave after so long in the call"
+    )
+    command.add_argument("--config", metavar="FILE", type=Path, help="settings (default: client.toml, see config/)")
+    command.add_argument("--quic", choices=("auto", "aioquic", "qh3"), help="which QUIC library")
+    command.add_argument("--eavesdrop-after-removal", action="store_true", help=argparse.SUPPRESS)
+
+
+def _add_demo(demo: argparse.ArgumentParser) -> None:
+    demo.add_argument("--json", action="store_true", help="only the verdict, as one JSON object")
+    demo.add_argument("--speech", metavar="FILE", nargs="+", type=Path, help="what is spoken, instead of the samples")
+    demo.add_argument("--keep", metavar="DIR", type=Path, help="keep what each listener heard there, as WAV files")
+    demo.add_argument("--quic", choices=("auto", "aioquic", "qh3"), default="auto", help="which QUIC library")
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise ValueError
+    return value
+
+
+def _identity(args: argparse.Namespace) -> int:
+    import json
+
+    from tuiconf.adapters.identity_store import load_or_create, terminal_ask
+    from tuiconf.identity.keys import fingerprint
+
+    identity = load_or_create(
+        paths.identity_file(),
+        name=None,
+        ask=terminal_ask(),
+        environ=os.environ,
+        rng=os.urandom,
+        say=lambda line: print(line, file=sys.stderr),  # noqa: T201
+    )
+    shown = {"name": identity.name, "fingerprint": fingerprint(identity.public_key)}
+    if args.json:
+        print(json.dumps(shown))  # noqa: T201
+    else:
+        print(f"{shown['name']}\n{shown['fingerprint']}")  # noqa: T201
+    return 0
