@@ -16,6 +16,7 @@ from typing import Final
 
 from relay_quic.config import QUIC_CHOICES, RelayConfig, format_address, load, parse_listen
 from relay_quic.errors import ConfigError, RelayError
+from relay_quic.metrics import as_line
 
 _EVERY_ADDRESS: Final = frozenset({"", "::", "0.0.0.0"})  # noqa: S104  # compared with, not listened on
 
@@ -102,7 +103,7 @@ async def _serve(config: RelayConfig, *, verbose: bool) -> None:
     async with serve(config) as running:
 
         def print_metrics() -> None:
-            print(running.relay.metrics_line(), file=sys.stderr, flush=True)  # noqa: T201
+            print(as_line(running.figures()), file=sys.stderr, flush=True)  # noqa: T201
 
         loop.add_signal_handler(signal.SIGUSR1, print_metrics)
         host, port = running.address

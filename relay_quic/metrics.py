@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from relay_quic.wire import GoodbyeCode, RefusalCode
 
@@ -33,6 +34,7 @@ class Metrics:
         """Count a request that changed nothing."""
         self.refusals[reason.value] = self.refusals.get(reason.value, 0) + 1
 
-    def as_json(self, *, connected: int, rooms: int, kept_bytes: int) -> str:
-        """One line of JSON with the counters and what there is now."""
-        return json.dumps({"connected": connected, "rooms": rooms, "kept_bytes": kept_bytes, **asdict(self)})
+
+def as_line(figures: Mapping[str, object]) -> str:
+    """Figures as one line of JSON."""
+    return json.dumps(figures, separators=(", ", ": "))

@@ -12,6 +12,7 @@ import os
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import asdict
 from typing import Final
 
 from relay_quic import certs, quic
@@ -85,11 +86,15 @@ class Relay:
         self._clients: dict[PeerId, _Client] = {}
         self._with_datagrams: set[_Client] = set()
 
-    def metrics_line(self) -> str:
-        """The counters and gauges as one line of JSON."""
-        return self.metrics.as_json(
-            connected=len(self._clients), rooms=len(self._rooms), kept_bytes=self._rooms.kept_bytes
-        )
+    def figures(self) -> dict[str, object]:
+        """What there is now, and the counters."""
+        return {
+            "connected": len(self._clients),
+            "rooms": len(self._rooms),
+            "resumable": self._rooms.lost_count,
+            "kept_bytes": self._rooms.kept_bytes,
+            **asdict(self.metrics),
+        }
 
     # --- called by the endpoint
 
@@ -280,6 +285,11 @@ class Running:
         self.address: tuple[str, int] = endpoint.address
         self.pin = certs.format_pin(certificate.pin)
         """The pin as it stands in links."""
+        self._endpoint = endpoint
+
+    def figures(self) -> dict[str, object]:
+        """The relay's figures and, under `transport`, those of its socket."""
+        return {**self.relay.figures(), "transport": asdict(self._endpoint.counters)}
 
 
 @contextlib.asynccontextmanager

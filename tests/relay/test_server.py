@@ -148,7 +148,7 @@ async def test_a_full_relay_says_so(tmp_path: Path) -> None:
         second.say(enter())
         assert await second.goodbye() is GoodbyeCode.RELAY_FULL
         await close_all(first, second)
-        await until(lambda: '"connected": 0' in relay.relay.metrics_line())
+        await until(lambda: relay.figures()["connected"] == 0)
         await close_all(await entered(relay))
 
 
@@ -273,5 +273,5 @@ async def test_clients_that_come_and_go_leave_nothing_behind(tmp_path: Path) -> 
                 client.say(Leave())
             await asyncio.gather(*(client.goodbye() for client in clients))
             await close_all(*clients)
-        await until(lambda: '"connected": 0' in relay.relay.metrics_line())
+        await until(lambda: relay.figures()["connected"] == 0)
         assert relay.relay.metrics.connections == 20

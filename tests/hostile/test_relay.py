@@ -1,0 +1,171 @@
+"""A relay among people who mean it harm: it goes on serving the others, holds little, and never fails."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from relay_quic import server
+from relay_quic.limits import Rates
+from relay_quic.quic import Library
+from relay_quic.server import Running
+from relay_quic.wire import (
+    MAX_MESSAGE_BYTES,
+    Accepted,
+    Came,
+    Entered,
+    Gone,
+    Goodbye,
+    GoodbyeCode,
+    Leave,
+    Ordered,
+    Refused,
+    Resume,
+    encode,
+)
+from tests.relay.livesupport import LiveClient, a_live_relay, close_all, entered
+from tests.relay.quicsupport import every_library, until
+from tests.relay.relaysupport import PROOF, commit, enter, note, publish
+
+VALID = (
+    enter(),
+    enter(resume=Resume(incarnation=bytes(16), connection=1, token=bytes(16), after=0)),
+    commit(0, data=b"c" * 50, welcome=b"w" * 50, to=[1, 2]),
+    publish(b"p" * 50),
+    note(b"n" * 50, to=1),
+    Leave(),
+)
+
+
+@asynccontextmanager
+async def _a_call(relay: Running) -> AsyncIterator[tuple[LiveClient, LiveClient]]:
+    """Two people who talk in another room before and after what happens, and hear each other."""
+    one, two = [await entered(relay, proof=b"honest" + bytes(26)) for _ in range(2)]
+    yield one, two
+    was = len(two.all(Ordered)), len(two.datagrams)
+    one.say(publish(b"still here"))
+    sent = one.speak(b"still heard")
+    await until(lambda: len(two.all(Ordered)) > was[0] and sent in two.datagrams[was[1] :])
+    transport = cast("dict[str, int]", relay.figures()["transport"])
+    assert transport["handler_faults"] == 0
+    await close_all(one, two)
+
+
+def _mutated(rng: random.Random) -> bytes:
+    """A valid message with a few bytes changed, its length mostly right."""
+    message = bytearray(encode(rng.choice(VALID)))
+    for _ in range(rng.randint(1, 4)):
+        message[rng.randrange(len(message))] = rng.randrange(256)
+    if rng.random() < 0.8:
+        message[:4] = (len(message) - 4).to_bytes(4, "big")
+    return bytes(message)
+
+
+@every_library
+async def test_mutated_messages_end_their_own_connection_at_most(tmp_path: Path, library: Library) -> None:
+    rng = random.Random(1)
+    async with a_live_relay(tmp_path, library) as relay, _a_call(relay):
+        for attempt in range(60):
+            attacker = LiveClient()
+            await attacker.open(relay, library)
+            if attempt % 2:
+                await attacker.enter()
+            attacker.say_bytes(b"".join(_mutated(rng) for _ in range(rng.randint(1, 5))))
+            attacker.quic.send_datagram(rng.randbytes(rng.randint(1, 1100)))
+            attacker.quic.flush(now=time.monotonic())
+            # Something that is answered, so that all of the above has been read.
+            attacker.say_bytes(b"\xff" * 4)
+            await until(lambda attacker=attacker: attacker.closed)  # type: ignore[misc]
+            await attacker.quic.close()
+
+
+async def test_a_member_of_the_room_who_floods_it_is_cut_off_and_the_call_goes_on(tmp_path: Path) -> None:
+    async with a_live_relay(tmp_path, rates=Rates(messages=50)) as relay, _a_call(relay) as (one, two):
+        flood = LiveClient()
+        await flood.open(relay)
+        await flood.enter(proof=b"honest" + bytes(26))
+        last = flood.all(Entered)[0].last_commit
+        flood.say(*(publish(bytes(1000), request=number) for number in range(1000)))
+        for number in range(500):
+            flood.quic.send_datagram(b"\x01%d" % number)
+        flood.say(*(commit(last, request=number) for number in range(100)))
+        assert await flood.goodbye() is GoodbyeCode.RATE
+        # What was refused was said to be: for each request before the end there is an answer.
+        answered = {m.request for m in flood.received if isinstance(m, Accepted | Refused)}
+        assert answered == set(range(len(answered)))
+        await one.first(Gone)
+        assert len(two.all(Ordered)) < 150
+        assert not [m for m in (*one.received, *two.received) if isinstance(m, Goodbye)]
+        await close_all(flood)
+
+
+async def test_commits_of_nonsense_are_refused_beyond_the_rate_so_that_others_get_a_turn(tmp_path: Path) -> None:
+    async with a_live_relay(tmp_path, rates=Rates(commits=1)) as relay, _a_call(relay) as (one, two):
+        vandal = LiveClient()
+        await vandal.open(relay)
+        await vandal.enter(proof=b"honest" + bytes(26))
+        for number in range(6):
+            vandal.say(commit(number, request=number))
+        await until(lambda: len(vandal.all(Accepted)) + len(vandal.all(Refused)) == 6)
+        last = max(m.seq for m in two.all(Ordered))
+        one.say(commit(last, request=77))
+        await until(lambda: one.all(Accepted))
+        assert one.all(Accepted)[0].seq == last + 1
+        await close_all(vandal)
+
+
+async def test_messages_that_never_end_hold_little_and_nobody_up(tmp_path: Path) -> None:
+    async with a_live_relay(tmp_path) as relay, _a_call(relay):
+        attackers = [LiveClient() for _ in range(5)]
+        for attacker in attackers:
+            await attacker.open(relay)
+            await attacker.enter()
+            attacker.say_bytes(MAX_MESSAGE_BYTES.to_bytes(4, "big") + bytes(50_000))
+        halting = LiveClient()
+        await halting.open(relay)
+        for byte in encode(enter()):
+            halting.say_bytes(bytes((byte,)))
+        await halting.first(Entered)
+        await close_all(*attackers, halting)
+
+
+async def test_tokens_cannot_be_guessed_from_another_seat_or_room(tmp_path: Path) -> None:
+    async with a_live_relay(tmp_path) as relay, _a_call(relay) as (one, _):
+        victim = one.all(Entered)[0]
+        thief = LiveClient()
+        await thief.open(relay)
+        own = await thief.enter(proof=b"honest" + bytes(26))
+        await thief.quic.close()
+        for room, token in ((b"honest" + bytes(26), own.token), (PROOF, victim.token)):
+            again = LiveClient()
+            await again.open(relay)
+            claim = Resume(incarnation=victim.incarnation, connection=victim.connection, token=token, after=0)
+            answer = await again.enter(proof=room, resume=claim)
+            assert not answer.resumed
+            await close_all(again)
+        assert one.closed is None
+
+
+async def test_coming_and_going_all_the_time_is_limited_and_leaves_little(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "TICK_S", 0.05)
+    async with a_live_relay(tmp_path, rates=Rates(enters=4)) as relay, _a_call(relay) as (one, _):
+        goodbyes: list[GoodbyeCode] = []
+        for number in range(60):
+            visitor = LiveClient()
+            await visitor.open(relay)
+            visitor.say(enter(number.to_bytes(32, "big")))
+            await until(lambda visitor=visitor: visitor.received)  # type: ignore[misc]
+            goodbyes += [message.reason for message in visitor.all(Goodbye)]
+            await visitor.quic.close()
+        assert set(goodbyes) == {GoodbyeCode.RATE}
+        await until(lambda: relay.figures()["connected"] == 2)
+        assert cast("int", relay.figures()["resumable"]) < 60
+        assert len(one.all(Came)) == 1
