@@ -24,6 +24,14 @@ from tuiconf.media.jitter import (
 FRAME_S = 0.020
 
 
+def in_silence() -> bool:
+    return True
+
+
+def in_speech() -> bool:
+    return False
+
+
 @dataclass
 class Run:
     """What a receiver that pops every 20 ms saw of a sender."""
@@ -36,7 +44,7 @@ class Run:
     delays: list[float] = field(default_factory=list)  # from sending to playing
 
     def pop(self, now: float, sent: dict[int, float], *, quiet: bool = False) -> None:
-        match self.buffer.pop(now=now, quiet=quiet):
+        match self.buffer.pop(now=now, quiet=in_silence if quiet else in_speech):
             case Play(seq=seq, payload=payload, dropped=dropped):
                 assert payload == _payload(seq)
                 self.played.append(seq)
@@ -230,7 +238,7 @@ def test_clocks_that_run_apart_do_not_add_up_to_delay_or_loss() -> None:
             while seq * FRAME_S <= now:
                 buffer.push(seq, b"x", now=seq * FRAME_S)
                 seq += 1
-            result = buffer.pop(now=now, quiet=tick % 50 < 10)
+            result = buffer.pop(now=now, quiet=in_silence if tick % 50 < 10 else in_speech)
             if isinstance(result, Play):
                 played += 1
                 lags.append(now - result.seq * FRAME_S)
@@ -268,7 +276,7 @@ def test_whatever_comes_it_plays_in_order_and_stays_within_its_caps(actions: lis
             now += value / 1000
         else:
             now += FRAME_S
-            match buffer.pop(now=now, quiet=bool(value)):
+            match buffer.pop(now=now, quiet=in_silence if value else in_speech):
                 case Play(seq=seq, payload=payload):
                     assert payload == _payload(seq)
                     assert seq > last

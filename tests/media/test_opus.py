@@ -37,11 +37,9 @@ def test_a_library_that_is_not_opus_is_refused() -> None:
         opus.load("libc.so.6")
 
 
-def test_without_any_library_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opus, "_bundled", lambda: iter(()))
-    monkeypatch.setattr(opus, "_of_the_system", lambda: iter(("libopus-that-is-not-there.so",)))
+def test_without_any_library_one_sentence_says_what_to_install() -> None:
     with pytest.raises(OpusMissing, match="apt install libopus0"):
-        opus.load()
+        opus.load(places=["libopus-that-is-not-there.so", "libc.so.6"])
 
 
 @pytest.mark.parametrize(("bitrate", "size"), [(16_000, 40), (24_000, 60), (32_000, 80)])

@@ -14,8 +14,11 @@ stops, until it goes on: its numbers then tell which it was.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 # One second of 20 ms frames: a longer gap is a reconnection, not a delay. Doubling it doubles what one sender can
 # make us hold (about 6 kB) and the worst delay we can fall behind by.
@@ -35,7 +38,7 @@ MARGIN_S: Final = 0.005
 # everybody's speech, two in 4 s are a pattern.
 WINDOW_FRAMES: Final = 200
 ALLOWED_LATE: Final = 1
-RECOMPUTE_EVERY: Final = 8
+RECOMPUTE_EVERY: Final = 16
 
 # The target comes down to what is wanted with this time constant, in frames (4 s): quicker, and rare losses that are
 # mended by late copies would make it swing.
@@ -61,11 +64,11 @@ _SEEN_FRAMES: Final = 64
 _SEEN_MASK: Final = (1 << _SEEN_FRAMES) - 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Play:
+class Play(msgspec.Struct, frozen=True, kw_only=True):
     """The frame due now is here.
 
     `dropped` is the frame before it when that is left out to catch up: the decoder must see it all the same.
+    (A Struct because there is one for nearly every frame, and a frozen dataclass takes five times as long to make.)
     """
 
     seq: int
@@ -240,10 +243,11 @@ class JitterBuffer:
 
     # --- out
 
-    def pop(self, *, now: float, quiet: bool = False) -> Play | Conceal | Wait:
+    def pop(self, *, now: float, quiet: Callable[[], bool] = lambda: False) -> Play | Conceal | Wait:
         """What to play in the frame that begins now.
 
-        `quiet` says that what was played last was silence, the time to shrink or stretch without being heard.
+        `quiet` tells whether what was played last was silence, the time to shrink or stretch without being heard;
+        it is asked only when there is something to mend, which on a steady link is never.
         """
         if not self._held:
             return self._starve()
@@ -310,25 +314,26 @@ class JitterBuffer:
         self._lost += 1
         return Conceal(fec=self._held[first]) if first == self._next else _CONCEAL
 
-    def _stretches(self, lag: float, *, quiet: bool) -> bool:
+    def _stretches(self, lag: float, *, quiet: Callable[[], bool]) -> bool:
         """Whether to hold the next frame back to let the lag grow."""
         if lag >= self._target:
             self._under = 0
             return False
         self._under += 1
-        if self._under < (AGREE_QUIET if quiet else AGREE_SPEECH):
+        if self._under < (AGREE_QUIET if quiet() else AGREE_SPEECH):
             return False
         self._under = 0
         return True
 
-    def _cuts(self, lag: float, *, quiet: bool) -> bool:
+    def _cuts(self, lag: float, *, quiet: Callable[[], bool]) -> bool:
         """Whether to leave a frame out to let the lag shrink."""
         excess = lag - self._target - self._frame_s
         if excess <= SLACK_S or self._next + 1 not in self._held:
             self._over = 0
             return False
         self._over += 1
-        if self._over < (AGREE_QUIET if quiet else AGREE_SPEECH) or not (quiet or excess > WORTH_A_CUT_S):
+        # In speech only a large excess is worth a cut, and only after a while.
+        if self._over < AGREE_QUIET or not (quiet() or (self._over >= AGREE_SPEECH and excess > WORTH_A_CUT_S)):
             return False
         self._over = 0
         return True

@@ -21,19 +21,18 @@ def mix(frames: Sequence[Pcm], *, gains: Sequence[float] | None = None, samples:
     """
     if not frames:
         return np.zeros(samples, np.float32)
-    if gains is None:
-        total: Pcm = frames[0].copy()
-    else:
-        total = frames[0] * np.float32(gains[0])
-    for index in range(1, len(frames)):
-        total += frames[index] if gains is None else frames[index] * np.float32(gains[index])
+    if gains is not None:
+        frames = [frame * np.float32(gain) for frame, gain in zip(frames, gains, strict=True)]
+    total: Pcm = frames[0] + frames[1] if len(frames) > 1 else frames[0].copy()
+    for frame in frames[2:]:
+        total += frame
     return limit(total)
 
 
 def limit(pcm: Pcm) -> Pcm:
     """`pcm`, bent smoothly into ±1 where it is over the knee. Changes it in place and returns it."""
     magnitude = np.abs(pcm)
-    peak = magnitude.max()
+    peak = np.maximum.reduce(magnitude)  # what `max` comes to after some Python
     if peak <= KNEE:
         return pcm
     if not np.isfinite(peak):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -93,17 +93,16 @@ class Opus:
 
     __slots__ = ("ffi", "lib", "path", "version")
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, ffi: Any = None) -> None:
         """Load the library at `path`, or of that name where the system's loader finds it.
+
+        `ffi` has the declarations, if somebody has read them already: that takes most of the time.
 
         Raises:
             OpusMissing: there is none, or it is too old or something else.
         """
         self.path = path
-        # cffi makes functions from the declarations at run time: nothing here has a static type.
-        ffi: Any = cffi.FFI()
-        self.ffi = ffi
-        ffi.cdef(_DECLARATIONS)
+        self.ffi = ffi = ffi or _declared()
         try:
             self.lib = ffi.dlopen(path)
             text = ffi.string(self.lib.opus_get_version_string()).decode("ascii", "replace")
@@ -128,18 +127,26 @@ class Opus:
         return result
 
 
-def load(path: str | None = None) -> Opus:
-    """The newest libopus among `path`, the one in PyAV's wheel, and the system's.
+def _declared() -> Any:
+    # cffi makes functions from the declarations at run time: nothing of it has a static type.
+    ffi = cffi.FFI()
+    ffi.cdef(_DECLARATIONS)
+    return ffi
 
-    Touches the disk; loads a library into the process: call once and pass the result on.
+
+def load(path: str | None = None, *, places: Iterable[str] | None = None) -> Opus:
+    """The newest libopus among `path` and `places`, which are PyAV's wheel and the system if not given.
+
+    Touches the disk; loads libraries into the process: call once and pass the result on.
 
     Raises:
         OpusMissing: there is none, or the one at `path` cannot be used.
     """
-    libraries = [] if path is None else [Opus(path)]
-    for candidate in (*_bundled(), *_of_the_system()):
+    ffi = _declared()
+    libraries = [] if path is None else [Opus(path, ffi)]
+    for candidate in (*_bundled(), *_of_the_system()) if places is None else places:
         try:
-            libraries.append(Opus(candidate))
+            libraries.append(Opus(candidate, ffi))
         except OpusMissing:
             continue
     if not libraries:
@@ -280,7 +287,7 @@ class Decoder:
     After an `OpusError` the decoder is as it was, and ready for the next packet.
     """
 
-    __slots__ = ("_decode", "_decoder", "_ffi", "_length_of", "_opus", "samples")
+    __slots__ = ("_decode", "_decoder", "_ffi", "_length_of", "_opus", "_pcm", "_plain", "_target", "samples")
 
     def __init__(self, opus: Opus, *, frame_ms: int = 20) -> None:
         """A decoder of frames that are `frame_ms` long, and no others.
@@ -296,6 +303,12 @@ class Decoder:
         self._decoder = self._ffi.gc(decoder, opus.lib.opus_decoder_destroy)
         self._decode = opus.lib.opus_decode_float
         self._length_of = opus.lib.opus_packet_get_nb_samples
+        self._pcm = np.empty(self.samples, np.float32)
+        self._target = self._ffi.from_buffer("float[]", self._pcm, require_writable=True)
+        # The first bytes of packets that are one frame of the right length, which nearly all are.
+        self._plain = frozenset(
+            toc for toc in range(0, 256, 4) if self._length_of(bytes((toc,)), 1, SAMPLE_RATE) == self.samples
+        )
 
     def decode(self, packet: bytes) -> Pcm:
         """The frame in `packet`: a fresh array of `samples`. Loud packets may exceed ±1.
@@ -323,13 +336,13 @@ class Decoder:
         # An empty packet would be taken for a lost one; a longer frame would not fit the output.
         if not 0 < len(packet) <= MAX_PACKET_BYTES:
             raise OpusError("a packet's size is not possible")
+        if packet[0] in self._plain:
+            return
         if self._length_of(packet, len(packet), SAMPLE_RATE) != self.samples:
             raise OpusError("a packet is not a frame of this call's length")
 
     def _run(self, packet: object, size: int, *, fec: int) -> Pcm:
-        pcm = np.empty(self.samples, np.float32)
-        target = self._ffi.from_buffer("float[]", pcm, require_writable=True)
-        decoded = self._decode(self._decoder, packet, size, target, self.samples, fec)
+        decoded = self._decode(self._decoder, packet, size, self._target, self.samples, fec)
         if self._opus.check(decoded) != self.samples:
             raise OpusError("a packet did not decode to a whole frame")
-        return pcm
+        return self._pcm.copy()

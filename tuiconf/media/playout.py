@@ -60,14 +60,17 @@ class Receiver:
         "_attack",
         "_bad",
         "_conceal_at_most",
+        "_concealed",
         "_concealed_run",
-        "_counts",
         "_decoder",
         "_fade_out",
+        "_farthest",
+        "_fec",
         "_jitter",
         "_last",
         "_loss_at",
         "_meter",
+        "_played",
         "_times",
     )
 
@@ -80,8 +83,8 @@ class Receiver:
         self._attack = np.linspace(0.0, 1.0, ATTACK_SAMPLES, dtype=np.float32)
         self._concealed_run = self._conceal_at_most + 1  # as after silence
         self._last: Pcm | None = None
-        self._counts = dict.fromkeys(Kind, 0)
-        self._bad = 0
+        self._played = self._fec = self._concealed = self._bad = 0
+        self._farthest = 0
         self._loss_at: deque[int] = deque((-LOSS_MEMORY_FRAMES,), maxlen=2)
         self._times: deque[tuple[int, float]] = deque(maxlen=REMEMBERED_FRAMES)
 
@@ -89,9 +92,9 @@ class Receiver:
     def statistics(self) -> ReceiverStatistics:
         """What has happened so far."""
         return ReceiverStatistics(
-            frames_played=self._counts[Kind.PLAYED],
-            frames_fec=self._counts[Kind.FEC],
-            frames_concealed=self._counts[Kind.CONCEALED],
+            frames_played=self._played,
+            frames_fec=self._fec,
+            frames_concealed=self._concealed,
             packets_bad=self._bad,
             jitter=self._jitter.statistics,
         )
@@ -128,7 +131,11 @@ class Receiver:
         if not repeated:
             if self._meter.count(seq):
                 self._loss_at.append(seq)
-            self._jitter.await_copies(farthest if seq - self._loss_at[0] < LOSS_MEMORY_FRAMES else 0)
+            if seq - self._loss_at[0] >= LOSS_MEMORY_FRAMES:
+                farthest = 0
+            if farthest != self._farthest:
+                self._farthest = farthest
+                self._jitter.await_copies(farthest)
         self._jitter.push(seq, payload, now=now)
 
     def pull(self, *, now: float) -> tuple[Pcm | None, Kind]:
@@ -144,7 +151,6 @@ class Receiver:
             self._concealed_run = self._conceal_at_most + 1
         else:
             pcm, kind = self._mend(due.fec)
-        self._counts[kind] += 1
         self._last = pcm
         return pcm, kind
 
@@ -156,6 +162,7 @@ class Receiver:
         pcm = self._decode(due.payload)
         if pcm is None:
             return self._conceal()
+        self._played += 1
         self._times.append((due.seq, now))
         if skipped is not None:  # both frames in the time of one
             pcm += (skipped - pcm) * self._fade_out
@@ -169,6 +176,7 @@ class Receiver:
             pcm = self._decoder.decode_fec(fec)
         except OpusError:  # it will be counted when it is its turn to be played
             return self._conceal()
+        self._fec += 1
         self._soften(pcm)
         return pcm, Kind.FEC
 
@@ -177,6 +185,7 @@ class Receiver:
         fading = self._concealed_run - self._conceal_at_most
         if fading > 1:
             return None, Kind.SILENCE
+        self._concealed += 1
         pcm = self._decoder.conceal()
         if fading == 1:
             pcm *= self._fade_out
