@@ -14,6 +14,7 @@ from tuiconf.crypto.mls import treemath
 from tuiconf.crypto.mls.errors import MlsError
 from tuiconf.crypto.mls.suite import derive_tree_secret, expand_with_label
 from tuiconf.crypto.primitives import AEAD_KEY_BYTES, AEAD_NONCE_BYTES, HASH_BYTES
+from tuiconf.errors import LocalProtocolError
 
 # The relay delivers in order, so a gap means messages that were dropped from its history of 256 while we were away.
 # Four times that; the largest costs a receiver about 10 ms, which a member can inflict with each message it signs.
@@ -111,6 +112,8 @@ class SecretTree:
     def next_to_send(self, leaf: int, kind: RatchetKind) -> tuple[int, MessageKey]:
         """Our own next generation and its key, which is deleted before this returns: it cannot be handed out twice."""
         generation = self._ratchet(leaf, kind).generation
+        if generation >= 1 << 32:
+            raise LocalProtocolError("all keys of this epoch are used: a commit must come first")
         key, after = self._ratchet(leaf, kind).at(generation)
         self.use(leaf, kind, after)
         return generation, key
