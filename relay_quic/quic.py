@@ -43,6 +43,9 @@ REBIND_AFTER_S: Final = 0.45
 REBIND_AFTER_RTTS: Final = 3.0
 REBIND_WAIT_MAX_S: Final = 4.0
 
+# A library that leaves a timer in the past must not make the loop spin.
+MIN_TIMER_S: Final = 0.001
+
 # So that timers run between batches: 64 packets are about 3 ms of aioquic.
 MAX_PACKETS_PER_TURN: Final = 64
 RECEIVE_BYTES: Final = 2048
@@ -353,7 +356,7 @@ class Client:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = at
-        self._timer = self._loop.call_later(max(0.0, at - time.monotonic()), self._wake)
+        self._timer = self._loop.call_later(max(MIN_TIMER_S, at - time.monotonic()), self._wake)
 
     def _wake(self) -> None:
         self._timer = None

@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import functools
 import heapq
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from relay_quic import certs
 from relay_quic.connection import Address, Connection
-from relay_quic.endpoint import Endpoint, Peer
+from relay_quic.endpoint import Endpoint, Handler, Peer
 from relay_quic.events import ConnectionEvent
 from relay_quic.libraries import Connector, Listener
 from relay_quic.packets import destination_of
@@ -68,9 +69,9 @@ class Recorder:
 
 
 @asynccontextmanager
-async def a_relay(library: Library, handler: Recorder, **options: object) -> AsyncIterator[Endpoint]:
+async def a_relay(library: Library, handler: Handler, *, port: int = 0, **options: object) -> AsyncIterator[Endpoint]:
     options.setdefault("certificate", a_certificate())
-    endpoint = await Endpoint.listen("127.0.0.1", 0, library=library, handler=handler, **options)  # type: ignore[arg-type]
+    endpoint = await Endpoint.listen("127.0.0.1", port, library=library, handler=handler, **options)  # type: ignore[arg-type]
     try:
         yield endpoint
     finally:
@@ -246,3 +247,52 @@ def a_long_chain() -> certs.Certificate:
         for number in (1, 2, 3)
     ]
     return certs._bundle(chain, key)
+
+
+class Hole:
+    """A UDP forwarder that can forget clients, as a router does that lost its table: their packets go nowhere."""
+
+    def __init__(self, relay: tuple[str, int]) -> None:
+        self._relay = relay
+        self._loop = asyncio.get_running_loop()
+        self._outside = self._open()
+        self._outside.bind(("127.0.0.1", 0))
+        self._inside: dict[Address, socket.socket] = {}
+        self._dead: set[Address] = set()
+        self.address: tuple[str, int] = self._outside.getsockname()
+        self._loop.add_reader(self._outside, self._from_clients)
+
+    @classmethod
+    @asynccontextmanager
+    async def to(cls, relay: tuple[str, int]) -> AsyncIterator[Hole]:
+        hole = cls(relay)
+        try:
+            yield hole
+        finally:
+            for opened in (hole._outside, *hole._inside.values()):
+                hole._loop.remove_reader(opened)
+                opened.close()
+
+    def swallow_known_clients(self) -> None:
+        self._dead |= set(self._inside)
+
+    @staticmethod
+    def _open() -> socket.socket:
+        opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        opened.setblocking(False)
+        return opened
+
+    def _from_clients(self) -> None:
+        data, client = self._outside.recvfrom(2048)
+        if client in self._dead:
+            return
+        if client not in self._inside:
+            self._inside[client] = inside = self._open()
+            inside.connect(self._relay)
+            self._loop.add_reader(inside, self._from_relay, inside, client)
+        self._inside[client].send(data)
+
+    def _from_relay(self, inside: socket.socket, client: Address) -> None:
+        data = inside.recv(2048)
+        if client not in self._dead:
+            self._outside.sendto(data, client)
