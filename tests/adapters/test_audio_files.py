@@ -216,6 +216,18 @@ def _header_only(path: Path) -> None:
     path.write_bytes(whole.read_bytes()[:44])
 
 
+def _one_hertz(path: Path) -> None:
+    whole = path.with_suffix(".whole.wav")
+    encode(whole, chirp(0.5), codec="pcm_s16le")
+    data = bytearray(whole.read_bytes())
+    data[24:28] = (1).to_bytes(4, "little")
+    path.write_bytes(data)
+
+
+def _unreadable(path: Path) -> None:
+    path.symlink_to("/proc/self/mem")  # a regular file that not even root can read from its start
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -229,6 +241,8 @@ def _header_only(path: Path) -> None:
         (_concat, "not an audio file"),
         (_video_only, "no audio track"),
         (_header_only, "audio"),
+        (_one_hertz, "sample rate of 1 Hz"),
+        (_unreadable, "not an audio file"),
     ],
 )
 async def test_what_is_not_audio_is_refused_in_one_sentence(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
+from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
@@ -17,7 +21,10 @@ Frame = NDArray[np.float32]
 
 
 class AudioError(TuiconfError):
-    """A source or sink cannot be opened, or has failed: one sentence, fit to be shown as it is."""
+    """A source or sink cannot be opened, or has failed.
+
+    One sentence for the user, who gave the file or device that it names; it is not for a log.
+    """
 
     code = "audio"
 
@@ -92,6 +99,20 @@ class Sink(Protocol):
             AudioError: what was still held could not be written, and `write` has not said so before.
         """
         ...
+
+
+def create_file(path: Path) -> int:
+    """A descriptor of a new or emptied regular file. Only its owner may read a new one: it is a private conversation.
+
+    Raises:
+        OSError: it cannot be created, or is no regular file.
+    """
+    # Without O_NONBLOCK a named pipe would hold us until somebody reads it.
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    return fd
 
 
 def to_s16le(frame: Frame) -> bytes:

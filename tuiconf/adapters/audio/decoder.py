@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 # Two seconds, 384 kB: rides out a slow disk. More only costs memory.
 AHEAD_SAMPLES: Final = 2 * SAMPLE_RATE
 
+# Real ones are within; at 1 Hz a file of some kilobytes would become gigabytes at 48 kHz.
+MIN_RATE: Final = 2_000
+MAX_RATE: Final = 768_000
+
 # A loop opens the file anew each time: a shorter one would keep a core busy with that alone.
 MIN_LOOP_SAMPLES: Final = SAMPLE_RATE // 20
 
@@ -84,7 +88,6 @@ class FileDecoder:
         import av
 
         try:
-            check_regular(self._path)
             while True:
                 samples = self._decode_once()
                 if not samples:
@@ -132,6 +135,7 @@ def decode(path: Path) -> Generator[Frame]:
     """
     import av
 
+    check_readable(path)
     try:
         # `file:` and the whitelists: whatever its name or content, only this one local file is ever opened.
         container = av.open(
@@ -142,15 +146,17 @@ def decode(path: Path) -> Generator[Frame]:
             },
             metadata_errors="ignore",
         )
-    except (av.error.InvalidDataError, av.error.ArgumentError) as error:
+    except av.error.FFmpegError as error:  # it was readable just now, so it is its content
         raise AudioError(f"{path} is not an audio file that can be read") from error
     with container:
         if not container.streams.audio:
             raise AudioError(f"{path} has no audio track")
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-        for decoded in _frames(container):
-            yield from _blocks(resampler, decoded)
-        yield from _blocks(resampler, None)
+        codec = container.streams.audio[0].codec_context
+        if codec is None:
+            raise AudioError(f"{path} holds a kind of audio that cannot be decoded")
+        if not MIN_RATE <= codec.sample_rate <= MAX_RATE:
+            raise AudioError(f"{path} has a sample rate of {codec.sample_rate} Hz, which is not one of audio")
+        yield from _resampled(_frames(container))
 
 
 def _frames(container: av.container.InputContainer) -> Iterator[av.AudioFrame]:
@@ -181,19 +187,39 @@ def _frames(container: av.container.InputContainer) -> Iterator[av.AudioFrame]:
         yield from frames
 
 
+def _resampled(frames: Iterator[av.AudioFrame]) -> Iterator[Frame]:
+    """Mono blocks at 48 kHz. A file may change its rate or channels in the middle, a resampler may not."""
+    import av
+
+    shape, resampler = None, None
+    for frame in frames:
+        if not MIN_RATE <= frame.sample_rate <= MAX_RATE:
+            continue
+        now = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if resampler is None or now != shape:
+            if resampler is not None:
+                yield from _blocks(resampler, None)
+            shape, resampler = now, av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+        yield from _blocks(resampler, frame)
+    if resampler is not None:
+        yield from _blocks(resampler, None)
+
+
 def _blocks(resampler: av.AudioResampler, decoded: av.AudioFrame | None) -> Iterator[Frame]:
     for frame in resampler.resample(decoded):
         yield np.ascontiguousarray(frame.to_ndarray()[0], dtype=np.float32)
 
 
-def check_regular(path: Path) -> None:
-    """Refuse what would block, or never end.
+def check_readable(path: Path) -> None:
+    """Refuse what cannot be read, would block, or never end.
 
     Raises:
         AudioError: the path is not a readable regular file.
     """
     try:
         mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            path.open("rb").close()
     except OSError as error:
         raise AudioError(f"{path} cannot be opened: {reason(error)}") from error
     if stat.S_ISDIR(mode):

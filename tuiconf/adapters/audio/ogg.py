@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import io
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from tuiconf.adapters.audio.base import SAMPLE_RATE, Frame
+from tuiconf.adapters.audio.base import SAMPLE_RATE, Frame, create_file
 
 # Fine speech in 14 MB an hour: it has been through the call's own 32 kb/s already, and is not to lose much again.
 BIT_RATE: Final = 48_000
@@ -19,16 +19,14 @@ class OggOpusFile:
     """Appends samples to a new Ogg Opus file. Blocking: runs in the sink's thread."""
 
     def __init__(self, path: Path) -> None:
-        """Create the file, or empty it; a new one is readable by its owner only.
+        """Create the file, or empty it.
 
         Raises:
             OSError: it cannot be created.
         """
         import av
 
-        self._file = open(  # noqa: SIM115 - closed by close()
-            path, "wb", buffering=0, opener=lambda p, flags: os.open(p, flags | os.O_CLOEXEC, 0o600)
-        )
+        self._file = io.FileIO(create_file(path), "wb")
         self._failed: OSError | None = None
         self._samples = 0
         self._make_frame = av.AudioFrame.from_ndarray

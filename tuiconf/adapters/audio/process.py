@@ -85,6 +85,8 @@ class Command:
         """
         if self._process is None:
             return 0
+        if not hasattr(os, "waitid"):  # macOS before Python 3.13: reaped here and now, then
+            return self._process.poll()
         try:
             status = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:

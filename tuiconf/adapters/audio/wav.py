@@ -10,7 +10,7 @@ import struct
 from pathlib import Path
 from typing import Final
 
-from tuiconf.adapters.audio.base import SAMPLE_RATE, Frame, to_s16le
+from tuiconf.adapters.audio.base import SAMPLE_RATE, Frame, create_file, to_s16le
 
 SAMPLE_BYTES: Final = 2
 HEADER_BYTES: Final = 80
@@ -36,14 +36,14 @@ class WavFile:
     """Appends samples to a new WAV file. Blocking: runs in the sink's thread."""
 
     def __init__(self, path: Path, *, riff_limit: int = RIFF_DATA_LIMIT) -> None:
-        """Create the file, or empty it. Only its owner may read a new one: it is a private conversation.
+        """Create the file, or empty it.
 
         Raises:
             OSError: it cannot be created.
         """
         self._riff_limit = riff_limit
         self._data_bytes = 0
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        self._fd = create_file(path)
         try:
             self._write_header()
         except OSError:
@@ -56,14 +56,13 @@ class WavFile:
         Raises:
             OSError: the disk is full, or the like. What was written before stays playable.
         """
-        data = memoryview(to_s16le(samples))
+        data = to_s16le(samples)
+        written = 0
         try:
-            while data:
-                sent = os.pwrite(self._fd, data, HEADER_BYTES + self._data_bytes)
-                self._data_bytes += sent
-                data = data[sent:]
+            while written < len(data):
+                written += os.pwrite(self._fd, data[written:], HEADER_BYTES + self._data_bytes + written)
         finally:
-            self._data_bytes -= self._data_bytes % SAMPLE_BYTES
+            self._data_bytes += written - written % SAMPLE_BYTES
             self._write_header()
 
     def close(self) -> None:
@@ -71,4 +70,7 @@ class WavFile:
         os.close(self._fd)
 
     def _write_header(self) -> None:
-        os.pwrite(self._fd, header(self._data_bytes, riff_limit=self._riff_limit), 0)
+        head = header(self._data_bytes, riff_limit=self._riff_limit)
+        written = 0
+        while written < HEADER_BYTES:  # a disk may have room for half of it, and says so when asked again
+            written += os.pwrite(self._fd, head[written:], written)
