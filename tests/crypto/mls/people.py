@@ -75,9 +75,7 @@ class Person:
     def join(self, welcome: bytes | None) -> None:
         assert welcome is not None
         assert self.bundle is not None
-        self.inside = Group.join(
-            welcome, self.bundle, self.signing_key, psks=PSKS, required_psk=LINK, now=NOW
-        )
+        self.inside = Group.join(welcome, self.bundle, self.signing_key, psks=PSKS, required_psk=LINK, now=NOW)
 
     def say(self, text: bytes) -> bytes:
         return self.group.protect(text, rng=self.rng)
