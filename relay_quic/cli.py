@@ -45,6 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", metavar="FILE", type=Path, help="its private key, PEM")
     parser.add_argument("--quic", choices=QUIC_CHOICES, help="which QUIC library (auto: the fastest installed)")
     parser.add_argument("--config", metavar="FILE", type=Path, help="settings, TOML; the options here come first")
+    # For whoever starts a relay for a while, as `tuiconf demo` does: it does not outlive them, however they end.
+    parser.add_argument("--until-stdin-closes", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--verbose", action="store_true", help="print counters as JSON to stderr when it ends")
 
 
@@ -56,13 +58,11 @@ def run(args: argparse.Namespace) -> int:
         return _fail(error, 2)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(config, verbose=args.verbose))
+            runner.run(_serve(config, verbose=args.verbose, until_stdin_closes=args.until_stdin_closes))
     except RelayError as error:
         return _fail(error, 1)
-    except BrokenPipeError:
-        # Or Python complains once more when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _fail("nobody reads what I print any more", 1)
+    except KeyboardInterrupt:  # before the signal handlers were there
+        return 130
     return 0
 
 
@@ -93,28 +93,46 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     return factory
 
 
-async def _serve(config: RelayConfig, *, verbose: bool) -> None:
+async def _serve(config: RelayConfig, *, verbose: bool, until_stdin_closes: bool) -> None:
     from relay_quic.server import serve  # imports a QUIC library, which --help need not wait for
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if until_stdin_closes:
+        loop.add_reader(0, _stop_at_end, stop)
     async with serve(config) as running:
 
         def print_metrics() -> None:
             print(as_line(running.figures()), file=sys.stderr, flush=True)  # noqa: T201
 
         loop.add_signal_handler(signal.SIGUSR1, print_metrics)
-        host, port = running.address
-        to_type = format_address(_reachable_as(host), port)
-        print(  # noqa: T201
-            f"ready {format_address(host, port)} pin={running.pin}\ntuiconf host '{to_type}?pin={running.pin}'",
-            flush=True,
-        )
+        _announce(*running.address, running.pin)
         await stop.wait()
         if verbose:
             print_metrics()
+
+
+def _announce(host: str, port: int, pin: str) -> None:
+    """Print where it really listens, and what a person types to use it.
+
+    Raises:
+        RelayError: it cannot be printed.
+    """
+    to_type = format_address(_reachable_as(host), port)
+    try:
+        print(f"ready {format_address(host, port)} pin={pin}")  # noqa: T201
+        print(f"tuiconf host '{to_type}?pin={pin}'", flush=True)  # noqa: T201
+    except OSError as error:
+        # Or Python complains once more when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise RelayError(f"stdout cannot be written: {error.strerror}") from error
+
+
+def _stop_at_end(stop: asyncio.Event) -> None:
+    if not os.read(0, 1024):
+        stop.set()
 
 
 def _reachable_as(host: str) -> str:
