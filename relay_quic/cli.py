@@ -131,7 +131,13 @@ def _announce(host: str, port: int, pin: str) -> None:
 
 
 def _stop_at_end(stop: asyncio.Event) -> None:
-    if not os.read(0, 1024):
+    """Called when stdin can be read; what it says does not matter."""
+    try:
+        said = os.read(0, 1024)
+    except OSError:
+        said = b""
+    if not said:
+        asyncio.get_running_loop().remove_reader(0)
         stop.set()
 
 

@@ -50,8 +50,9 @@ ENTER_WITHIN_S: Final = 5.0
 
 TICK_S: Final = 1.0
 
-# The endpoint takes a few more connections than are allowed, so that those can be told why they have to go.
-_TOLD_TO_GO: Final = 32
+# So many more connections are taken than are allowed, only to tell them why they have to go. One that does not ask
+# for anything holds its place for `ENTER_WITHIN_S`; beyond this number they are closed without a word.
+MAX_TOLD_TO_GO: Final = 32
 
 
 class _Client:
@@ -84,6 +85,7 @@ class Relay:
         )
         self._addresses = Addresses(max_connections=self._caps.connections_per_address, enters_per_s=self._rates.enters)
         self._clients: dict[PeerId, _Client] = {}
+        self._refused = 0  # of the clients, those who are only waiting to be told why they have to go
         self._with_datagrams: set[_Client] = set()
 
     def figures(self) -> dict[str, object]:
@@ -101,13 +103,20 @@ class Relay:
     def connected(self, peer: Peer, *, now: float) -> None:
         """A handshake is complete."""
         self.metrics.connections += 1
-        refusal: GoodbyeCode | None = None
-        if not self._addresses.connected(peer.host, now=now):
-            refusal = GoodbyeCode.RATE
-        elif len(self._clients) >= self._caps.connections:
-            self._addresses.disconnected(peer.host)
-            refusal = GoodbyeCode.RELAY_FULL
+        refusal = self._refusal_for(peer.host, now=now)
+        if refusal is not None:
+            # It is told why when it has opened the stream; there is place for a few who take their time.
+            if self._refused >= MAX_TOLD_TO_GO:
+                self.metrics.goodbye(refusal)
+                peer.close()
+                return
+            self._refused += 1
         self._clients[PeerId(peer.id)] = _Client(peer, self._rates, refusal=refusal, now=now)
+
+    def _refusal_for(self, host: str, *, now: float) -> GoodbyeCode | None:
+        if len(self._clients) - self._refused >= self._caps.connections:
+            return GoodbyeCode.RELAY_FULL
+        return None if self._addresses.connected(host, now=now) else GoodbyeCode.RATE
 
     def stream_data(self, peer: Peer, data: bytes, *, now: float) -> None:
         """More of a client's control stream."""
@@ -275,6 +284,8 @@ class Relay:
         self._with_datagrams.discard(client)
         if client.refusal is None:
             self._addresses.disconnected(client.host)
+        else:
+            self._refused -= 1
 
 
 class Running:
@@ -326,7 +337,7 @@ async def _listen(config: RelayConfig, relay: Relay, certificate: certs.Certific
                 certificate=certificate,
                 library=library,
                 handler=relay,
-                max_connections=config.caps.connections + _TOLD_TO_GO,
+                max_connections=config.caps.connections + MAX_TOLD_TO_GO,
             )
         except TransportError as error:
             problem = error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -55,6 +55,7 @@ class LiveClient:
         self.received: list[RelayMessage] = []
         self.datagrams: list[bytes] = []
         self.closed: str | None = None
+        self.on_datagram: Callable[[bytes], None] = self.datagrams.append
         self._quic: Client | None = None
         self._deframer = Deframer(MAX_MESSAGE_BYTES)
 
@@ -111,7 +112,7 @@ class LiveClient:
             case StreamData():
                 self.received += [decode_relay(body) for body in self._deframer.feed(event.data)]
             case DatagramReceived():
-                self.datagrams.append(event.data)
+                self.on_datagram(event.data)
             case Closed():
                 self.closed = event.reason
 

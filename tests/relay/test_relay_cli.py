@@ -41,6 +41,7 @@ async def _process(state: Path, *options: str) -> AsyncIterator[asyncio.subproce
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "relay_quic", "serve", "--listen", "127.0.0.1:0", *options),
         env=environment,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -91,6 +92,15 @@ async def test_a_signal_makes_it_say_goodbye_and_exit_with_0(tmp_path: Path, num
         await client.quic.close()
 
 
+async def test_it_ends_with_whoever_started_it_when_asked_to(tmp_path: Path) -> None:
+    async with _process(tmp_path, "--until-stdin-closes") as process:
+        await _lines(process)
+        assert process.stdin is not None
+        process.stdin.write(b"anything\n")
+        process.stdin.close()
+        assert await process.wait() == 0
+
+
 async def test_sigusr1_prints_counters_and_nothing_else_changes(tmp_path: Path) -> None:
     async with _process(tmp_path) as process:
         await _lines(process)
@@ -116,18 +126,24 @@ async def test_a_killed_relay_comes_back_with_the_same_pin_on_the_same_port(tmp_
         assert (await _lines(process))[0] == first
 
 
-async def test_a_reader_that_goes_away_is_one_sentence(tmp_path: Path) -> None:
-    read_end, write_end = os.pipe()
-    os.close(read_end)
+@pytest.mark.parametrize("output", ["a pipe nobody reads", "a full disk"])
+async def test_output_that_cannot_be_written_is_one_sentence(tmp_path: Path, output: str) -> None:
+    if output == "a full disk":
+        descriptor = os.open("/dev/full", os.O_WRONLY)
+    else:
+        read_end, descriptor = os.pipe()
+        os.close(read_end)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "relay_quic", "serve", "--listen", "127.0.0.1:0"),
         env={**os.environ, "XDG_STATE_HOME": str(tmp_path)},
-        stdout=write_end,
+        stdout=descriptor,
         stderr=subprocess.PIPE,
     )
-    os.close(write_end)
+    os.close(descriptor)
     _, errors = await process.communicate()
-    assert (process.returncode, errors.decode()) == (1, "relay-quic: nobody reads what I print any more\n")
+    assert process.returncode == 1
+    [line] = errors.decode().splitlines()
+    assert line.startswith("relay-quic: stdout cannot be written")
 
 
 # --- what is wrong

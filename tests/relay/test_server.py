@@ -162,6 +162,22 @@ async def test_an_address_with_too_many_connections_is_told(tmp_path: Path) -> N
         await close_all(first, second)
 
 
+async def test_connections_that_only_take_up_place_do_not_keep_others_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MAX_TOLD_TO_GO", 2)
+    async with a_live_relay(tmp_path, caps=Caps(connections=2, connections_per_address=1)) as relay:
+        crowd = [LiveClient() for _ in range(6)]
+        for client in crowd:
+            await client.open(relay)
+        await until(lambda: sum(client.closed is not None for client in crowd) == 3)
+        assert relay.figures()["connected"] == 3
+        await crowd[0].enter()
+        await close_all(*crowd)
+        await until(lambda: relay.figures()["connected"] == 0)
+        await close_all(await entered(relay))
+
+
 async def test_an_address_that_enters_too_often_is_told(tmp_path: Path) -> None:
     async with a_live_relay(tmp_path, rates=Rates(enters=1)) as relay:
         clients = [await entered(relay) for _ in range(10)]
