@@ -228,6 +228,19 @@ def test_a_sender_that_numbers_anew_is_followed(jump: int) -> None:
     assert len(played) > 1190
 
 
+@pytest.mark.parametrize("ahead", [10, 40, 49, 60, 200])
+def test_one_frame_numbered_far_ahead_costs_little_more_than_a_second(ahead: int) -> None:
+    buffer, played = JitterBuffer(), []
+    for tick in range(400):
+        buffer.push(tick, b"x", now=tick * FRAME_S)
+        if tick == 200:
+            buffer.push(tick + ahead, b"wild", now=tick * FRAME_S)
+        if isinstance(result := buffer.pop(now=tick * FRAME_S + 0.015), Play):
+            played.append((tick, result.seq))
+    assert len(played) > 400 - 65
+    assert played[-1][1] >= 397
+
+
 def test_clocks_that_run_apart_do_not_add_up_to_delay_or_loss() -> None:
     """200 ppm for 20 minutes is 240 ms."""
     for drift in (1.0002, 0.9998):

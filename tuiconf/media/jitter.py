@@ -24,8 +24,12 @@ import msgspec
 # make us hold (about 6 kB) and the worst delay we can fall behind by.
 MAX_AHEAD: Final = 50
 
-# A frame this far behind is not late but from a sender that numbers anew.
-MAX_BEHIND: Final = 500
+# A frame this far behind is not late but from a sender that numbers anew: the replay window (crypto/media_keys.py)
+# lets none through that is so late.
+MAX_BEHIND: Final = 128
+
+# So is one of which there are this many in a row (half a second), all «late».
+MAX_LATE_RUN: Final = 25
 
 # More than this lag is worse in a conversation than the loss it would avoid (ITU-T G.114: 150 ms one way is felt,
 # 400 ms is the end of a conversation).
@@ -34,10 +38,10 @@ MAX_TARGET_S: Final = 0.240
 # What the clocks and schedulers of both ends add even on a perfect link.
 MARGIN_S: Final = 0.005
 
-# Transits are remembered for 200 frames (4 s), and one of them may be late: a single hiccup should not delay
-# everybody's speech, two in 4 s are a pattern.
+# Transits are remembered for 200 frames (4 s), and two of them may be late: a single hiccup (of 40 ms, that makes two
+# late frames) should not delay everybody's speech, another one within 4 s is a pattern.
 WINDOW_FRAMES: Final = 200
-ALLOWED_LATE: Final = 1
+ALLOWED_LATE: Final = 2
 RECOMPUTE_EVERY: Final = 16
 
 # The target comes down to what is wanted with this time constant, in frames (4 s): quicker, and rare losses that are
@@ -120,6 +124,7 @@ class JitterBuffer:
         "_frame_s",
         "_held",
         "_late",
+        "_late_run",
         "_lost",
         "_next",
         "_origin_seq",
@@ -151,6 +156,7 @@ class JitterBuffer:
         self._target = MARGIN_S
         self._floor = 0.0  # the target is not below this
         self._until_recompute = RECOMPUTE_EVERY
+        self._late_run = 0
         self._over = self._under = 0  # pops in a row that found the lag too large, too small
         self._received = self._late = self._lost = self._concealed = self._dropped = 0
 
@@ -181,7 +187,8 @@ class JitterBuffer:
     def push(self, seq: int, payload: bytes, *, now: float) -> None:
         """A frame has come: `payload` is kept if its time has not passed. Copies and late frames do no harm."""
         if self._seen_top < 0 or not -MAX_BEHIND < seq - self._next < MAX_AHEAD:
-            self._start_over(seq, now=now)
+            # After a pause (muted, or not among those the relay passes on) the link is still the one it was.
+            self._start_over(seq, now=now, forget=self._playing or bool(self._held))
         elif not self._playing and not self._held:
             self._rebase(seq, now=now)  # after a pause of unknown length
         if not self._mark(seq):
@@ -192,7 +199,11 @@ class JitterBuffer:
         if seq < self._next:
             self._late += 1
             self._lost = max(0, self._lost - 1)
-            return
+            self._late_run += 1
+            if self._late_run < MAX_LATE_RUN:
+                return
+            self._start_over(seq, now=now, forget=True)
+        self._late_run = 0
         self._held[seq] = payload
 
     def _mark(self, seq: int) -> bool:
@@ -208,11 +219,14 @@ class JitterBuffer:
         self._seen |= bit
         return True
 
-    def _start_over(self, seq: int, *, now: float) -> None:
-        """The sender numbers from `seq` on: nothing held belongs to what comes now."""
+    def _start_over(self, seq: int, *, now: float, forget: bool) -> None:
+        """The sender numbers from `seq` on: nothing held belongs to what comes now. `forget` the transits too."""
         self._held.clear()
         self._next, self._seen_top, self._seen = seq, seq - 1, 0
         self._playing, self._credit, self._starved = False, 0, 0
+        if forget:
+            self._transits.clear()
+            self._target = max(MARGIN_S, self._floor)
         self._rebase(seq, now=now)
 
     def _rebase(self, seq: int, *, now: float) -> None:
