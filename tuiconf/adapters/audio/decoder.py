@@ -27,7 +27,8 @@ MAX_RATE: Final = 768_000
 # A loop opens the file anew each time: a shorter one would keep a core busy with that alone.
 MIN_LOOP_SAMPLES: Final = SAMPLE_RATE // 20
 
-# A file that is damaged throughout is given up after this many broken packets in a row, not read to its end.
+# Ten seconds and more of nothing but damage: such a file is at its end, however long it goes on. Each packet costs
+# microseconds, so a larger number would only cost time on a file of gigabytes.
 MAX_BROKEN_PACKETS: Final = 500
 
 # Formats that are lists of other files, or of none at all: a playlist somebody sent must not make us read, and say
@@ -98,7 +99,10 @@ class FileDecoder:
                     raise AudioError(f"{self._path} is too short to be played over and over")
         except AudioError as error:
             self.failed = error
-        except (av.error.FFmpegError, OSError, ValueError, MemoryError) as error:
+        except av.error.FFmpegError:
+            # Its numbers mean what FFmpeg makes them mean: "operation not permitted" is a bad header.
+            self.failed = AudioError(f"{self._path} is damaged, or not audio that can be decoded")
+        except (OSError, ValueError, MemoryError) as error:
             self.failed = AudioError(f"{self._path} cannot be played: {reason(error)}")
         finally:
             self.finished = True

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,8 @@ CUSHION_SAMPLES: Final = SAMPLE_RATE * 40 // 1000
 SILENT_S: Final = 3.0
 
 BLOCK_SAMPLES: Final = SAMPLE_RATE // 100  # 10 ms a callback: 5 ms costs twice the CPU and gains 5 ms
+
+# What PortAudio is asked to hold itself: three of our blocks. With less, PulseAudio underruns on a busy machine.
 LATENCY_S: Final = 0.03
 
 # A hostile or broken driver can block a call for ever; it must not block us.
@@ -84,8 +86,9 @@ class _Card:
                 self._open(callback)
             except AudioError as error:
                 failed = error
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-                loop.call_soon_threadsafe(done.set)
+            finally:
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+                    loop.call_soon_threadsafe(done.set)
 
         threading.Thread(target=run, name=f"open {self.noun}", daemon=True).start()
         try:
@@ -98,6 +101,8 @@ class _Card:
             raise
         if failed:
             raise failed
+        if self._stream is None:  # a bug, which the thread has told: at least not silence that nobody explains
+            raise AudioError(f"{self.label} could not be opened")
 
     def _open(self, callback: Callback) -> None:
         sounddevice = _import_sounddevice()
@@ -154,7 +159,7 @@ class _Card:
             return f"this machine has no default {self.noun}: name one with device:NAME, of {listed}"
         return f"no single {self.noun} is called {self._device}; there are: {listed}"
 
-    def _counting(self, callback: Callback) -> Any:
+    def _counting(self, callback: Callback) -> Callable[[NDArray[np.float32], int, object, object], None]:
         def run(data: NDArray[np.float32], frames: int, time: object, status: object) -> None:
             self._called = True
             callback(data)
