@@ -43,6 +43,9 @@ REQUEST_BURST_S: Final = 4.0
 # much of the relay's line one participant can take.
 FANOUT_BYTES_PER_S: Final = 8_000_000
 FANOUT_BURST_BYTES: Final = 64_000_000
+# One request never makes the relay send more, since until it has left all of it lies in memory: a committer who lets
+# hundreds into a large room at once does so in several commits.
+MAX_FANOUT_AT_ONCE_BYTES: Final = 128_000_000
 
 # Attempts to enter from one address: an office of 100 behind one NAT that reconnects at once after a restart of the
 # relay. Raising it lets one address try more proofs (which are 256 bits, so that hardly matters) and make more rooms.
@@ -108,15 +111,18 @@ class RequestLimits:
 
     def commit(self, fanout_bytes: int, *, now: float) -> bool:
         """Whether a commit may be taken that makes the relay send so much."""
-        return self._commits.take(1, now=now) and self._fanout.take(fanout_bytes, now=now)
+        return self._commits.take(1, now=now) and self._may_send(fanout_bytes, now=now)
 
     def publish(self, fanout_bytes: int, *, now: float) -> bool:
         """Whether a message may be taken that makes the relay send so much."""
-        return self._publishes.take(1, now=now) and self._fanout.take(fanout_bytes, now=now)
+        return self._publishes.take(1, now=now) and self._may_send(fanout_bytes, now=now)
 
     def note(self, fanout_bytes: int, *, now: float) -> bool:
         """Whether a note may be passed on that makes the relay send so much."""
-        return self._notes.take(1, now=now) and self._fanout.take(fanout_bytes, now=now)
+        return self._notes.take(1, now=now) and self._may_send(fanout_bytes, now=now)
+
+    def _may_send(self, fanout_bytes: int, *, now: float) -> bool:
+        return fanout_bytes <= MAX_FANOUT_AT_ONCE_BYTES and self._fanout.take(fanout_bytes, now=now)
 
 
 class InboundLimits:

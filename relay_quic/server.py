@@ -42,8 +42,9 @@ from relay_quic.wire import (
 # What waits on the stream of a client that does not read. All a room keeps (2.5 MB) can be replayed at once and
 # a Welcome come on top. Doubling it doubles what one stuck client can make the relay hold.
 MAX_STREAM_BACKLOG_BYTES: Final = 4 << 20
-# The same for all clients together, judged once a second: above it the most stuck ones have to reconnect.
-MAX_RELAY_BACKLOG_BYTES: Final = 64 << 20
+# All that is unread, and all messages that are still incomplete, of all clients together, judged once a second: above
+# it those who hold most have to reconnect. Of 1 GB on a Raspberry Pi it is what the connections leave.
+MAX_RELAY_HELD_BYTES: Final = 64 << 20
 
 # A connection that has not entered a room by then is not a participant.
 ENTER_WITHIN_S: Final = 5.0
@@ -68,6 +69,11 @@ class _Client:
         self.inbound = InboundLimits(rates, now=now)
         self.queue = ReceiverQueue(bytes_per_s=rates.receiver_bytes, now=now)
         self.room: Room | None = None
+
+    @property
+    def held_bytes(self) -> int:
+        """What the relay holds of its stream, in both directions."""
+        return self.peer.stream_backlog_bytes + self.deframer.held_bytes
 
 
 class Relay:
@@ -181,18 +187,16 @@ class Relay:
         for client in list(self._clients.values()):
             if client.room is None and now - client.connected_at >= ENTER_WITHIN_S:
                 self._dismiss(client, GoodbyeCode.PROTOCOL, now=now)
-        self._bound_backlog(now=now)
+        self._bound_held(now=now)
 
-    def _bound_backlog(self, *, now: float) -> None:
-        waiting = sorted(
-            ((client.peer.stream_backlog_bytes, client.peer.id) for client in self._clients.values()), reverse=True
-        )
-        total = sum(size for size, _ in waiting)
-        for size, peer in waiting:
-            if total <= MAX_RELAY_BACKLOG_BYTES:
+    def _bound_held(self, *, now: float) -> None:
+        held = sorted(((client.held_bytes, peer) for peer, client in self._clients.items()), reverse=True)
+        total = sum(size for size, _ in held)
+        for size, peer in held:
+            if total <= MAX_RELAY_HELD_BYTES:
                 return
             total -= size
-            client = self._clients.get(PeerId(peer))
+            client = self._clients.get(peer)
             if client is not None:
                 self._dismiss(client, GoodbyeCode.TOO_SLOW, now=now)
 

@@ -314,6 +314,11 @@ class Deframer:
         self.limit = limit
         self._held = bytearray()
 
+    @property
+    def held_bytes(self) -> int:
+        """How much of a message that is still incomplete is here."""
+        return len(self._held)
+
     def feed(self, data: bytes) -> list[bytes]:
         """The messages that `data` completes.
 

@@ -135,6 +135,23 @@ async def test_messages_that_never_end_hold_little_and_nobody_up(tmp_path: Path)
         await close_all(*attackers, halting)
 
 
+async def test_incomplete_messages_of_many_are_bounded_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MAX_RELAY_HELD_BYTES", 100_000)
+    async with a_live_relay(tmp_path) as relay, _a_call(relay) as (one, two):
+        attackers = [LiveClient() for _ in range(5)]
+        for attacker in attackers:
+            await attacker.open(relay)
+            await attacker.enter()
+            attacker.say_bytes(MAX_MESSAGE_BYTES.to_bytes(4, "big") + bytes(40_000))
+        await until(lambda: sum(attacker.closed is not None for attacker in attackers) >= 3)
+        assert one.closed is None
+        assert two.closed is None
+        assert relay.relay.metrics.goodbyes == {"too_slow": 3}
+        await close_all(*attackers)
+
+
 async def test_tokens_cannot_be_guessed_from_another_seat_or_room(tmp_path: Path) -> None:
     async with a_live_relay(tmp_path) as relay, _a_call(relay) as (one, _):
         victim = one.all(Entered)[0]

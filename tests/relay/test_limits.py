@@ -55,6 +55,12 @@ def test_requests_share_what_they_may_make_the_relay_send() -> None:
     assert requests.note(1, now=0.1)
 
 
+def test_one_request_never_makes_the_relay_send_more_than_it_can_hold() -> None:
+    requests = RequestLimits(Rates(), now=0.0)
+    assert not requests.commit(limits.MAX_FANOUT_AT_ONCE_BYTES + 1, now=0.0)
+    assert requests.commit(limits.MAX_FANOUT_AT_ONCE_BYTES, now=0.0)
+
+
 def test_an_honest_speaker_is_never_over_the_rate() -> None:
     inbound = InboundLimits(Rates(), now=0.0)
     assert all(inbound.datagram(400, now=tick * 0.01) for tick in range(1000))

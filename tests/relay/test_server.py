@@ -266,10 +266,10 @@ async def test_who_does_not_read_has_to_reconnect_and_nobody_else_notices(
         await close_all(one, two, stuck, back)
 
 
-async def test_when_all_backlogs_together_are_too_large_the_most_stuck_has_to_reconnect(
+async def test_when_all_that_is_unread_is_too_much_the_most_stuck_has_to_reconnect(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "MAX_RELAY_BACKLOG_BYTES", 150_000)
+    monkeypatch.setattr(server, "MAX_RELAY_HELD_BYTES", 150_000)
     async with a_live_relay(tmp_path) as relay:
         one, stuck = await entered(relay), await entered(relay)
         stuck.quic._drop_socket()
