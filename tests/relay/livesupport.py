@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -115,6 +116,49 @@ class LiveClient:
                 self.on_datagram(event.data)
             case Closed():
                 self.closed = event.reason
+
+
+class Line:
+    """A way to the relay for one client that can be cut, in both directions, and mended."""
+
+    def __init__(self) -> None:
+        self.whole = True
+        self.address = ("", 0)
+        self._here: asyncio.DatagramTransport | None = None
+        self._there: asyncio.DatagramTransport | None = None
+        self._client: tuple[str, int] | None = None
+
+    async def lay(self, relay: Running) -> None:
+        """Connect it to the relay; `address` is then where the client finds it."""
+        loop = asyncio.get_running_loop()
+        self._here, _ = await loop.create_datagram_endpoint(
+            lambda: _End(self._from_client), local_addr=("127.0.0.1", 0)
+        )
+        self._there, _ = await loop.create_datagram_endpoint(lambda: _End(self._from_relay), remote_addr=relay.address)
+        self.address = self._here.get_extra_info("sockname")
+
+    def close(self) -> None:
+        """Take it away."""
+        for transport in (self._here, self._there):
+            if transport is not None:
+                transport.close()
+
+    def _from_client(self, packet: bytes, address: tuple[str, int]) -> None:
+        self._client = address
+        if self.whole and self._there is not None:
+            self._there.sendto(packet)
+
+    def _from_relay(self, packet: bytes, _address: tuple[str, int]) -> None:
+        if self.whole and self._here is not None and self._client is not None:
+            self._here.sendto(packet, self._client)
+
+
+class _End(asyncio.DatagramProtocol):
+    def __init__(self, received: Callable[[bytes, tuple[str, int]], None]) -> None:
+        self._received = received
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._received(data, addr)
 
 
 async def entered(relay: Running, library: Library = Library.QH3, *, proof: bytes = PROOF) -> LiveClient:

@@ -28,7 +28,7 @@ from relay_quic.wire import (
     Welcome,
     room_id,
 )
-from tests.relay.livesupport import LiveClient, a_live_relay, close_all, entered
+from tests.relay.livesupport import Line, LiveClient, a_live_relay, close_all, entered
 from tests.relay.quicsupport import every_pairing, until
 from tests.relay.relaysupport import PROOF, commit, enter, note, publish
 
@@ -92,6 +92,36 @@ async def test_stopping_says_goodbye_to_everybody(
         assert await client.goodbye() is GoodbyeCode.SHUTTING_DOWN
         await until(lambda client=client: client.closed)  # type: ignore[misc]
     await close_all(*clients)
+
+
+@every_pairing
+async def test_a_receiver_that_hangs_loses_audio_but_no_message_and_slows_nobody(
+    tmp_path: Path, client_library: Library, relay_library: Library
+) -> None:
+    async with a_live_relay(tmp_path, relay_library) as relay:
+        line = Line()
+        await line.lay(relay)
+        speaker, listener = [await entered(relay, client_library) for _ in range(2)]
+        hanging = LiveClient()
+        await hanging.open_at(*line.address, client_library)
+        await hanging.enter()
+        line.whole = False
+        sent = []
+        for number in range(75):
+            sent.append(speaker.speak(b"%d" % number))
+            if number % 5 == 0:
+                speaker.say(publish(b"%d" % number, handshake=True, request=number))
+            await until(lambda: listener.datagrams == sent)
+        assert len(listener.all(Ordered)) == 15
+        line.whole = True
+        await until(lambda: len(hanging.all(Ordered)) == 15)
+        assert hanging.all(Ordered) == listener.all(Ordered)
+        # What is said now is heard, and little of what was said meanwhile.
+        now = speaker.speak(b"now")
+        await until(lambda: now in hanging.datagrams)
+        assert len(hanging.datagrams) < 15
+        line.close()
+        await close_all(speaker, listener, hanging)
 
 
 async def test_a_restarted_relay_has_the_same_pin(tmp_path: Path) -> None:
