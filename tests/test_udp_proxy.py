@@ -162,6 +162,19 @@ async def test_rebinding_changes_the_port_that_the_relay_sees() -> None:
         assert len(set(net.echo.peers)) == 2
 
 
+async def test_a_relay_that_moves_is_reached_at_its_new_place_from_a_new_port() -> None:
+    async with Net(Link()) as old, Net(Link()) as new:
+        client, transport = await old.client()
+        transport.sendto(b"there")
+        await until_quiet(client, quiet_s=0.05)
+        old.proxy.move(new.proxy.upstream)
+        transport.sendto(b"and here")
+        await until_quiet(client, quiet_s=0.05)
+        assert client.got == [b"there", b"and here"]
+        assert len(old.echo.peers) == len(new.echo.peers) == 1
+        assert old.echo.peers != new.echo.peers
+
+
 async def test_a_relay_that_is_away_for_a_while_is_only_loss() -> None:
     echo = Echo()
     loop = asyncio.get_running_loop()

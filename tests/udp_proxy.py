@@ -172,6 +172,11 @@ class UdpProxy:
         for client in self._clients.values():
             client.rebind()
 
+    def move(self, upstream: Address) -> None:
+        """From now on the relay is elsewhere: every client reaches it there, from a new port."""
+        self._upstream = upstream
+        self.rebind()
+
     def from_client(self, address: Address, data: bytes) -> None:
         """A packet from a client."""
         client = self._clients.get(address)
