@@ -84,6 +84,9 @@ class Connection(abc.ABC):
     def _send(self, now: float) -> list[tuple[bytes, Address]]: ...
 
     @abc.abstractmethod
+    def _send_datagram(self, data: bytes) -> None: ...
+
+    @abc.abstractmethod
     def _collect(self) -> None:
         """Turn the library's events into ours."""
 
@@ -170,8 +173,9 @@ class Connection(abc.ABC):
             return []
         self._goodbye_sent = self.closed
         try:
-            if self.established and not self.closed:
-                self._watch_silence(now)
+            since = self._unanswered_since
+            if since is not None and now - since > SILENCE_STOPS_AFTER_S and self.established and not self.closed:
+                self._probe(now)
             packets = self._send(now)
         except BaseException as error:  # noqa: BLE001
             self._contain(error)
@@ -203,7 +207,7 @@ class Connection(abc.ABC):
             return False
         self._asked = True
         try:
-            self._library().send_datagram_frame(data)
+            self._send_datagram(data)
         except BaseException as error:  # noqa: BLE001
             self._contain(error)
             return False
@@ -231,9 +235,7 @@ class Connection(abc.ABC):
         except BaseException as error:  # noqa: BLE001
             self._contain(error)
 
-    def _watch_silence(self, now: float) -> None:
-        if self.unanswered_s(now) <= SILENCE_STOPS_AFTER_S:
-            return
+    def _probe(self, now: float) -> None:
         if not self._muted:
             self._muted = True
             self._probe_at = now

@@ -72,14 +72,12 @@ class AioquicConnection(Connection):
         self._queued_at: deque[float] = deque()  # one for each datagram that aioquic still holds, oldest first
         self._sent_at = now
 
-    def send_datagram(self, data: bytes) -> bool:
-        if not super().send_datagram(data):
-            return False
+    def _send_datagram(self, data: bytes) -> None:
+        self._quic.send_datagram_frame(data)
         # When it was really given is between the last `send` and now: the older is the safe guess.
         self._queued_at.append(self._sent_at)
         if len(self._queued_at) > MAX_PENDING_DATAGRAMS:
             self._drop_oldest()
-        return True
 
     def _drop_oldest(self) -> None:
         self._queued_at.popleft()

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 from qh3.quic import events
@@ -53,10 +52,17 @@ class Qh3Connection(Connection):
             return packets
         # RuntimeError: "packet builder capacity exhausted". What it wanted to send stays queued and goes out with
         # a later call, when the client has sent more (or when a timer repeats it).
-        with contextlib.suppress(RuntimeError):
+        try:
             while (packet := core.poll_transmit(now)) is not None:
                 packets.append((packet[0], packet[1]))
+        except RuntimeError:
+            return packets
         return packets
+
+    def _send_datagram(self, data: bytes) -> None:
+        core = self._quic._core
+        if core is not None:
+            core.send_datagram(data)
 
     def _collect(self) -> None:
         quic = self._quic
