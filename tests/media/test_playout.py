@@ -20,6 +20,7 @@ from tuiconf.media.redundancy import Bundler, unbundle_with_offsets
 
 SECONDS = 12.0
 FRAME_S = 0.020
+LOOKAHEAD_SAMPLES = 312  # of libopus for speech; `test_on_a_good_link…` fails when it changes
 Damage = Callable[[int, bytes], bytes]
 
 
@@ -36,21 +37,12 @@ class Heard:
         return Counter(self.kinds)
 
     def stoi(self) -> float:
-        """Intelligibility against the original, at the delay that the call settled at."""
-        original, heard = speech_pcm(SECONDS), np.concatenate(self.frames)
-        delays = range(0, 8 * 960, 480)
-        length = len(original) - 8 * 960
-        best = max(delays, key=lambda delay: _similarity(original[:length], heard[delay : delay + length]))
-        return max(
-            float(stoi(original[:length], heard[at : at + length], SAMPLE_RATE))
-            for at in range(max(best - 480, 0), best + 481, 120)
-        )
-
-
-def _similarity(a: Pcm, b: Pcm) -> float:
-    """Of the loudness over time: coarse, and enough to find the delay."""
-    envelope_a, envelope_b = (np.abs(pcm[: len(pcm) // 240 * 240]).reshape(-1, 240).mean(1) for pcm in (a, b))
-    return float(np.corrcoef(envelope_a, envelope_b)[0, 1])
+        """Intelligibility against the original, at the delay the call settled at: whole frames and the codec's own."""
+        heard, length = np.concatenate(self.frames), len(speech_pcm(SECONDS)) - 8 * 960
+        original = speech_pcm(SECONDS)[:length]
+        delays = [frames * 960 + LOOKAHEAD_SAMPLES for frames in range(8)]
+        best = max(delays, key=lambda delay: abs(float(np.dot(original, heard[delay : delay + length]))))
+        return float(stoi(original, heard[best : best + length], SAMPLE_RATE))
 
 
 def hear(
@@ -93,6 +85,7 @@ def test_on_a_good_link_speech_is_what_the_codec_alone_gives(libopus: Opus, loss
     encoder, decoder = Encoder(libopus), Decoder(libopus)
     alone = np.concatenate([decoder.decode(encoder.encode(frame)) for frame in speech_frames(SECONDS)])
     late = encoder.lookahead_samples
+    assert late == LOOKAHEAD_SAMPLES
     codec = float(stoi(speech_pcm(SECONDS)[:-late], alone[late:], SAMPLE_RATE))
     assert loss_free > 0.98 * codec
     heard = hear(libopus, LOOPBACK)
@@ -110,6 +103,7 @@ def test_at_ten_percent_loss_repeating_one_and_three_back_keeps_speech_intelligi
 def test_in_bursts_of_three_distant_copies_mend_more_than_near_ones(libopus: Opus) -> None:
     bursts = LinkProfile(loss=0.1, burst=3)
     near, distant = (hear(libopus, bursts, offsets=offsets) for offsets in ((1, 2), (1, 3)))
+    assert distant.stoi() > near.stoi()
     assert distant.receiver.statistics.jitter.lost < near.receiver.statistics.jitter.lost / 2
 
 
@@ -118,14 +112,17 @@ def test_each_remedy_is_better_than_none(libopus: Opus) -> None:
     concealed = hear(libopus, profile).stoi()
     fec = hear(libopus, profile, fec_percent=15).stoi()
     repeated = hear(libopus, profile, offsets=(1,)).stoi()
-    assert concealed < fec < repeated
+    assert concealed + 0.02 < fec < repeated
 
 
-def test_in_band_fec_is_used_where_the_next_frame_is_here_and_only_then(libopus: Opus) -> None:
-    with_fec = hear(libopus, LinkProfile(loss=0.1, jitter_s=0.04), fec_percent=15)
-    assert with_fec.receiver.statistics.frames_fec == with_fec.count[Kind.FEC] > 5
-    without = hear(libopus, LinkProfile(loss=0.1, jitter_s=0.04))
+def test_in_band_fec_is_waited_for_where_there_is_some_and_loss(libopus: Opus) -> None:
+    with_fec = hear(libopus, LinkProfile(loss=0.1), fec_percent=15)
+    assert with_fec.receiver.statistics.frames_fec == with_fec.count[Kind.FEC]
+    assert with_fec.count[Kind.FEC] > with_fec.count[Kind.CONCEALED]
+    without = hear(libopus, LinkProfile(loss=0.1))
     assert without.count[Kind.FEC] == 0
+    unneeded = hear(libopus, LinkProfile(), fec_percent=15)
+    assert unneeded.receiver.statistics.jitter.depth_ms < 10
 
 
 def _spoil(packet: bytes) -> list[bytes]:

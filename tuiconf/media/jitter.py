@@ -54,6 +54,8 @@ SLACK_S: Final = 0.005
 # So many pops in a row must agree before a frame is dropped or held back: one late pop is no trend.
 AGREE_QUIET: Final = 3
 AGREE_SPEECH: Final = 25
+# To hold back is one concealed frame, and saves more of them.
+AGREE_TO_STRETCH: Final = 5
 
 # In speech a frame is dropped only for more than this; in silence nobody hears it.
 WORTH_A_CUT_S: Final = 0.040
@@ -334,7 +336,7 @@ class JitterBuffer:
             self._under = 0
             return False
         self._under += 1
-        if self._under < (AGREE_QUIET if quiet() else AGREE_SPEECH):
+        if self._under < (AGREE_QUIET if quiet() else AGREE_TO_STRETCH):
             return False
         self._under = 0
         return True

@@ -32,6 +32,13 @@ REMEMBERED_FRAMES: Final = 128
 # worst, and those who hear it well should not pay for that with delay.
 LOSS_MEMORY_FRAMES: Final = 500
 
+# One loss is enough within the first of a sender's frames (2 s): it is more likely the rule than the exception, and
+# the delay had better settle before much has been said.
+FIRST_FRAMES: Final = 100
+
+# FEC is in the frame after the missing one, so it needs a frame of delay. Packets without (silence) come in between.
+FEC_MEMORY_FRAMES: Final = 50
+
 
 class Kind(enum.StrEnum):
     """How a frame came to be."""
@@ -64,14 +71,15 @@ class Receiver:
         "_concealed_run",
         "_decoder",
         "_fade_out",
-        "_farthest",
         "_fec",
+        "_fec_at",
         "_jitter",
         "_last",
         "_loss_at",
         "_meter",
         "_played",
         "_times",
+        "_wanted",
     )
 
     def __init__(self, opus: Opus, *, frame_ms: int = 20) -> None:
@@ -84,8 +92,9 @@ class Receiver:
         self._concealed_run = self._conceal_at_most + 1  # as after silence
         self._last: Pcm | None = None
         self._played = self._fec = self._concealed = self._bad = 0
-        self._farthest = 0
-        self._loss_at: deque[int] = deque((-LOSS_MEMORY_FRAMES,), maxlen=2)
+        self._wanted = 0  # frames after the original that are waited for
+        self._loss_at: deque[int] = deque(maxlen=2)
+        self._fec_at = -FEC_MEMORY_FRAMES  # the last packet that had some
         self._times: deque[tuple[int, float]] = deque(maxlen=REMEMBERED_FRAMES)
 
     @property
@@ -129,14 +138,23 @@ class Receiver:
         is delayed enough to make use of it.
         """
         if not repeated:
-            if self._meter.count(seq):
-                self._loss_at.append(seq)
-            if seq - self._loss_at[0] >= LOSS_MEMORY_FRAMES:
-                farthest = 0
-            if farthest != self._farthest:
-                self._farthest = farthest
-                self._jitter.await_copies(farthest)
+            self._await_remedies(seq, payload, farthest)
         self._jitter.push(seq, payload, now=now)
+
+    def _await_remedies(self, seq: int, packet: bytes, farthest: int) -> None:
+        """Where frames are lost, delay play-out by as many frames as copies or FEC come after them."""
+        if not self._loss_at:
+            self._loss_at.append(seq + FIRST_FRAMES - LOSS_MEMORY_FRAMES)
+        if self._meter.count(seq):
+            self._loss_at.append(seq)
+        wanted = 0
+        if len(self._loss_at) > 1 and seq - self._loss_at[0] < LOSS_MEMORY_FRAMES:
+            if has_fec(packet):
+                self._fec_at = seq
+            wanted = max(farthest, int(seq - self._fec_at < FEC_MEMORY_FRAMES))
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self._jitter.await_copies(wanted)
 
     def pull(self, *, now: float) -> tuple[Pcm | None, Kind]:
         """The sound for the frame that begins now, and how it came to be; None is silence.
