@@ -12,6 +12,7 @@ from typing import Final
 from relay_quic.errors import ConfigError
 from relay_quic.limits import Rates
 from relay_quic.rooms import MAX_CONNECTIONS_PER_ROOM, MAX_ROOMS
+from relay_quic.wire import MAX_CONNECTIONS_LISTED
 
 DEFAULT_PORT: Final = 4433
 
@@ -20,6 +21,10 @@ MAX_CONNECTIONS: Final = 2000
 # An office, a school or a mobile carrier's gateway behind one address. Raising it lets one machine hold more of the
 # relay's places.
 MAX_CONNECTIONS_PER_ADDRESS: Final = 256
+
+# A larger number is a slip of the finger. The connections of a room are listed in one message, which holds so many.
+_MOST: Final = 1_000_000
+_MOST_OF: Final = {"connections_per_room": MAX_CONNECTIONS_LISTED}
 
 QUIC_CHOICES: Final = ("auto", "aioquic", "qh3")
 
@@ -178,8 +183,9 @@ def _string(table: Mapping[str, object], key: str) -> str | None:
 
 def _whole(table: Mapping[str, object], key: str) -> int:
     value = table[key]
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1_000_000:
-        raise ConfigError(f"limits.{key} must be a whole number from 1 to 1,000,000")
+    most = _MOST_OF.get(key, _MOST)
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise ConfigError(f"limits.{key} must be a whole number from 1 to {most:,}")
     return value
 
 

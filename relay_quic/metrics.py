@@ -23,6 +23,7 @@ class Metrics:
     dropped_not_selected: int = 0  # of a room over 8, not among the loudest
     dropped_stale: int = 0  # pushed out of a receiver's queue, too old, or over the receiver's rate
     dropped_unsendable: int = 0  # to a receiver that has gone silent
+    tick_faults: int = 0  # bugs of the relay
     goodbyes: dict[str, int] = field(default_factory=dict)
     refusals: dict[str, int] = field(default_factory=dict)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import logging
 import os
 import time
 from collections import deque
@@ -38,6 +39,8 @@ from relay_quic.wire import (
     encode,
     parse_datagram_prefix,
 )
+
+_log = logging.getLogger(__name__)
 
 # What waits on the stream of a client that does not read. All a room keeps (2.5 MB) can be replayed at once and
 # a Welcome come on top. Doubling it doubles what one stuck client can make the relay hold.
@@ -351,5 +354,9 @@ async def _listen(config: RelayConfig, relay: Relay, certificate: certs.Certific
 async def _tick(relay: Relay, endpoint: Endpoint) -> None:
     while True:
         await asyncio.sleep(TICK_S)
-        relay.tick(now=time.monotonic())
+        try:
+            relay.tick(now=time.monotonic())
+        except Exception:  # noqa: BLE001 - contains a fault of the tick: without it nothing would expire any more
+            relay.metrics.tick_faults += 1
+            _log.exception("the relay's tick failed")
         endpoint.wake()

@@ -167,6 +167,14 @@ def test_a_taken_port_is_one_sentence_and_exit_code_1(
     assert "listen" in _sentence(capsys)
 
 
+def test_a_host_that_does_not_exist_is_one_sentence_and_exit_code_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert main(["serve", "--listen", "relay.invalid:4433"]) == 1
+    _sentence(capsys)
+
+
 def test_an_unreadable_certificate_is_one_sentence_and_exit_code_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -286,6 +294,7 @@ def test_a_file_changes_what_it_names() -> None:
         ("[limits]\nrooms = true", "limits.rooms"),
         ("[limits]\nrooms = 0", "limits.rooms"),
         ("[limits]\nrooms = 2.5", "limits.rooms"),
+        ("[limits]\nconnections_per_room = 4097", "limits.connections_per_room"),
         ("[limits]\ncommits_per_s = nan", "limits.commits_per_s"),
         ("[limits]\ncommits_per_s = inf", "limits.commits_per_s"),
         ("[limits]\ncommits_per_s = -1", "limits.commits_per_s"),

@@ -278,9 +278,12 @@ async def test_who_does_not_read_has_to_reconnect_and_nobody_else_notices(
 ) -> None:
     monkeypatch.setattr(server, "MAX_STREAM_BACKLOG_BYTES", 100_000)
     async with a_live_relay(tmp_path) as relay:
-        one, two, stuck = [await entered(relay) for _ in range(3)]
-        was = stuck.all(Entered)[0]
-        stuck.quic._drop_socket()  # its network is gone: it acknowledges nothing any more
+        line = Line()
+        await line.lay(relay)
+        one, two, stuck = await entered(relay), await entered(relay), LiveClient()
+        await stuck.open_at(*line.address)
+        was = await stuck.enter()
+        line.whole = False
         total = 40
         for number in range(total):
             one.say(publish(bytes(10_000), request=number))
@@ -293,6 +296,7 @@ async def test_who_does_not_read_has_to_reconnect_and_nobody_else_notices(
         monkeypatch.setattr(server, "MAX_STREAM_BACKLOG_BYTES", 4 << 20)
         assert (await back.enter(resume=resume)).resumed
         await until(lambda: len(back.all(Ordered)) == total)
+        line.close()
         await close_all(one, two, stuck, back)
 
 
@@ -301,14 +305,33 @@ async def test_when_all_that_is_unread_is_too_much_the_most_stuck_has_to_reconne
 ) -> None:
     monkeypatch.setattr(server, "MAX_RELAY_HELD_BYTES", 150_000)
     async with a_live_relay(tmp_path) as relay:
-        one, stuck = await entered(relay), await entered(relay)
-        stuck.quic._drop_socket()
+        line = Line()
+        await line.lay(relay)
+        one, stuck = await entered(relay), LiveClient()
+        await stuck.open_at(*line.address)
+        await stuck.enter()
+        line.whole = False
         for number in range(30):
             one.say(publish(bytes(10_000), request=number))
         await one.first(Gone)
         assert relay.relay.metrics.goodbyes == {"too_slow": 1}
         assert one.closed is None
+        line.close()
         await close_all(one, stuck)
+
+
+async def test_a_fault_in_one_tick_does_not_stop_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "TICK_S", 0.01)
+    calls: list[float] = []
+
+    def tick(_: server.Relay, *, now: float) -> None:
+        calls.append(now)
+        raise LookupError
+
+    monkeypatch.setattr(server.Relay, "tick", tick)
+    async with a_live_relay(tmp_path) as relay:
+        await until(lambda: len(calls) >= 3)
+        assert relay.relay.metrics.tick_faults >= 2
 
 
 async def test_clients_that_come_and_go_leave_nothing_behind(tmp_path: Path) -> None:
