@@ -81,11 +81,15 @@ class Connector:
         self._idle_timeout_s = idle_timeout_s
 
     def connect(self, *, host: str, address: Address, now: float) -> Connection:
-        """A connection to `address` that has its first packets ready."""
+        """A connection to `address` that has its first packets ready.
+
+        Raises:
+            TransportError: `host` cannot be a host's name.
+        """
         settings = _settings(is_client=True, idle_timeout_s=self._idle_timeout_s)
         # Who the relay is, its pin or `publicly_trusted` decides. That it has the key of the certificate it shows,
         # both libraries verify whatever this mode says (test_quic_handshake.py).
-        settings |= {"server_name": host, "verify_mode": ssl.CERT_NONE}
+        settings |= {"server_name": _ascii(host), "verify_mode": ssl.CERT_NONE}
         if self._library is Library.QH3:
             from relay_quic import over_qh3
 
@@ -93,6 +97,14 @@ class Connector:
         from relay_quic import over_aioquic
 
         return over_aioquic.client(over_aioquic.configuration(certificate=None, **settings), address=address, now=now)
+
+
+def _ascii(host: str) -> str:
+    """A host name as it goes into TLS; both libraries fail on others."""
+    try:
+        return host.encode("idna").decode("ascii")
+    except UnicodeError as error:
+        raise TransportError("the relay's host name is not a valid one") from error
 
 
 class Listener:

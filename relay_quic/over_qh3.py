@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from qh3._hazmat import QuicConnectionCore
 from qh3.quic import events
 from qh3.quic.configuration import QuicConfiguration
 from qh3.quic.connection import QuicConnection
@@ -88,9 +89,13 @@ class Qh3Connection(Connection):
     def _library(self) -> QuicConnection:
         return self._quic
 
+    def _live_core(self) -> QuicConnectionCore | None:
+        # After a panic every call into the core panics again.
+        return None if self.faults else self._quic._core
+
     @property
     def rtt_s(self) -> float | None:
-        core = self._quic._core
+        core = self._live_core()
         return None if core is None else core.smoothed_rtt
 
     @property
@@ -99,12 +104,12 @@ class Qh3Connection(Connection):
 
     @property
     def stream_settled(self) -> bool:
-        core = self._quic._core
+        core = self._live_core()
         return self.stream_backlog_bytes == 0 and (core is None or not core.bytes_in_flight)
 
     @property
     def peer_address(self) -> Address | None:
-        core = self._quic._core
+        core = self._live_core()
         return None if core is None else core.active_path[2]
 
     def peer_certificate(self) -> certs.PeerCertificate:

@@ -101,9 +101,9 @@ class Client:
         self._family = family
         self._address = address
         self._on_event = on_event
-        self._socket: socket.socket | None = self._open_socket()
         now = time.monotonic()
         self._connection = Connector(library).connect(host=host, address=address, now=now)
+        self._socket: socket.socket | None = self._open_socket()
         self._waiting: deque[Event] = deque()
         self._answer: asyncio.Future[None] | None = self._loop.create_future()
         self._delivering = False
@@ -363,18 +363,19 @@ class Client:
         now = time.monotonic()
         connection = self._connection
         connection.handle_timer(now)
+        urgent = not connection.established
         if connection.established and not connection.closed:
-            if now >= self._ping_at():
-                self._flowing = False
-                self._pinged_at = now
-                connection.ping()
             if connection.unanswered_s(now) and now >= self._rebind_at(now):
                 self._rebound_at = now
                 self._rebind_wait_s = min(2 * self._rebind_wait_s, REBIND_WAIT_MAX_S)
                 self.rebind()
                 return
-        due = connection.timer()
-        if self._flushed_at + ACK_DELAY_S <= now + 0.001 or (due is not None and not connection.established):
+            if now >= self._ping_at():
+                self._flowing = False
+                self._pinged_at = now
+                connection.ping()
+                urgent = True
+        if urgent or self._flushed_at + ACK_DELAY_S <= now + MIN_TIMER_S:
             self.flush(now=now)
         else:
             self._take(now)

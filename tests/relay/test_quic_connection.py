@@ -9,11 +9,19 @@ import random
 import pytest
 
 from relay_quic import certs
-from relay_quic.errors import ConfigError
+from relay_quic.errors import ConfigError, TransportError
 from relay_quic.events import Closed, Established, StreamData
-from relay_quic.libraries import Library, choose
+from relay_quic.libraries import Connector, Library, choose
 from relay_quic.wire import MAX_DATAGRAM_BYTES
-from tests.relay.quicsupport import TO_CLIENT, TO_RELAY, Pair, a_certificate, every_library, every_pairing
+from tests.relay.quicsupport import (
+    RELAY_ADDRESS,
+    TO_CLIENT,
+    TO_RELAY,
+    Pair,
+    a_certificate,
+    every_library,
+    every_pairing,
+)
 
 
 @every_pairing
@@ -198,3 +206,31 @@ def test_no_packet_is_larger_than_every_path_must_carry(library: Library) -> Non
     pair.server.send_stream(bytes(50_000))
     pair.run(2.0)
     assert max(len(packet) for _, _, packet in pair.sent) <= 1200
+
+
+@every_pairing
+def test_both_sides_can_change_keys_in_the_middle(client_library: Library, relay_library: Library) -> None:
+    pair = Pair(client_library, relay_library)
+    pair.handshake()
+    pair.run(0.5)
+    for first, second in ((pair.client, pair.server), (pair.server, pair.client)):
+        first._library().request_key_update()
+        for side in (first, second):  # what crosses an update on the way is lost, in both libraries
+            assert side.send_datagram(b"down" if side is pair.server else b"up")
+            pair.run(0.5)
+    assert pair.relay_datagrams == [b"up"] * 2
+    assert pair.client_datagrams == [b"down"] * 2
+
+
+@every_library
+@pytest.mark.parametrize("host", ["b\u00fccher.example", "relay_1.example", "127.0.0.1", "::1", "localhost."])
+def test_every_kind_of_host_name_can_be_connected_to(library: Library, host: str) -> None:
+    connection = Connector(library).connect(host=host, address=RELAY_ADDRESS, now=0.0)
+    assert connection.send(0.0)
+    assert connection.faults == 0
+
+
+@every_library
+def test_what_is_no_host_name_is_a_transport_error(library: Library) -> None:
+    with pytest.raises(TransportError):
+        Connector(library).connect(host="x" * 64 + ".example", address=RELAY_ADDRESS, now=0.0)
