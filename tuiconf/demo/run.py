@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from tuiconf.demo.processes import Participant, Process
+from tuiconf.demo.processes import DemoFailed, Participant, Process
 from tuiconf.demo.show import Story, story_for_terminal
 from tuiconf.demo.verdict import StreamVerdict, Verdict, codes_equal, judge
 from tuiconf.errors import UsageError
@@ -47,7 +47,10 @@ def run_demo(*, as_json: bool, speech: Sequence[Path] | None, keep: Path | None,
     if keep is not None:
         _make_folder(keep)
     story = Story(None) if as_json else story_for_terminal()
-    verdict = asyncio.run(_Demo(story, [file.resolve() for file in files], keep, quic).run())
+    try:
+        verdict = asyncio.run(_Demo(story, [file.resolve() for file in files], keep, quic).run())
+    except asyncio.CancelledError:
+        raise DemoFailed("ended before its end") from None
     if as_json:
         print(msgspec.json.encode(verdict).decode())  # noqa: T201
     else:
@@ -77,9 +80,8 @@ class _Demo:
     async def run(self) -> Verdict:
         """Everything, with the processes ended whatever happens."""
         task = asyncio.current_task()
-        loop = asyncio.get_running_loop()
         if task is not None:
-            loop.add_signal_handler(signal.SIGTERM, task.cancel)
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         with tempfile.TemporaryDirectory(prefix="tuiconf-demo-") as folder:
             async with contextlib.AsyncExitStack() as ending:
                 return await self._play(Path(folder), ending)
