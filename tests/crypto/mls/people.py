@@ -99,6 +99,8 @@ class Room:
                 other.inside = staged.merge()
                 continue
             theirs = other.hear_commit(staged.commit)
+            assert theirs.changes == staged.changes, "everybody sees the same changes"
+            assert theirs.committer == staged.committer
             if theirs.own_removed:
                 self.people.remove(other)
             else:

@@ -13,6 +13,7 @@ from tuiconf.crypto.mls import (
     ContentType,
     Group,
     MlsError,
+    PreSharedKey,
     Remove,
     Update,
     WireFormat,
@@ -22,6 +23,7 @@ from tuiconf.crypto.mls import (
 from tuiconf.crypto.mls.codec import opaque, u8, u16, u32, u64
 from tuiconf.crypto.mls.framing import MessageEpoch
 from tuiconf.crypto.mls.messages import AuthenticatedContent, Commit, UpdatePath, encode_proposal
+from tuiconf.crypto.mls.schedule import ExternalPsk
 from tuiconf.crypto.mls.secret_tree import Ratchet, RatchetKind
 from tuiconf.errors import LocalProtocolError, RemoteProtocolError
 
@@ -442,3 +444,10 @@ def test_a_key_nothing_can_be_sealed_to_is_refused() -> None:
         leaf = template.for_key_package(key, (NOW, NOW + 600))
         forged = attacker.around_leaf(package, leaf, carol.signing_key)
         refused("invalid_leaf", lambda forged=forged: forged.verify(now=NOW))  # type: ignore[misc]
+
+
+def test_a_commit_with_more_psks_than_anybody_needs_is_refused() -> None:
+    alice, bob = room("Alice", "Bob").people
+    many = tuple(PreSharedKey(ExternalPsk(psk_id=LINK, nonce=number.to_bytes(32, "big"))) for number in range(65))
+    content = attacker.framed(alice, ContentType.COMMIT, Commit(many, None).encode())
+    refused_by(bob, "limit", attacker.send_public(alice, content, tag=bytes(32)), alice)

@@ -25,6 +25,7 @@ from tuiconf.crypto.mls import (
     KeyPackageBundle,
     MlsError,
     PreSharedKey,
+    Proposal,
     Remove,
     Update,
     codec,
@@ -207,15 +208,14 @@ def test_mutated_proposals_that_a_member_signs(kind: str, seed: int) -> None:
 def _proposal(alice: Person, kind: str, package: KeyPackage) -> bytes:
     public = attacker.hpke_derive_key_pair(alice.rng(32))[1]
     update = attacker.state_of(alice).template.for_update(public, alice.group.group_id, alice.group.own_leaf)
-    return encode_proposal(
-        {
-            "add": Add(package),
-            "update": Update(update),
-            "remove": Remove(2),
-            "psk": PreSharedKey(ExternalPsk(psk_id=LINK, nonce=bytes(32))),
-            "extensions": GroupContextExtensions({0xF001: b"policy", 3: opaque(b"") * 3}),
-        }[kind]
-    )
+    kinds: dict[str, Proposal] = {
+        "add": Add(package),
+        "update": Update(update),
+        "remove": Remove(2),
+        "psk": PreSharedKey(ExternalPsk(psk_id=LINK, nonce=bytes(32))),
+        "extensions": GroupContextExtensions({0xF001: b"policy", 3: opaque(b"") * 3}),
+    }
+    return encode_proposal(kinds[kind])
 
 
 @in_batches
@@ -239,7 +239,7 @@ def test_mutated_welcomes(seed: int) -> None:
     survive(seed, scene().staged.welcome or b"", scene().join)
 
 
-@in_batches
+@settings(in_batches, max_examples=MUTATIONS // BATCH // 2)
 @given(seeds)
 def test_mutated_group_infos_that_a_member_signs(seed: int) -> None:
     s = scene()
@@ -262,7 +262,7 @@ def test_mutated_group_infos_that_a_member_signs(seed: int) -> None:
     survive(seed, info.unsigned(), attempt)
 
 
-@in_batches
+@settings(in_batches, max_examples=MUTATIONS // BATCH // 2)
 @given(seeds)
 def test_mutated_group_secrets(seed: int) -> None:
     s = scene()

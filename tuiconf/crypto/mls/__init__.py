@@ -2,7 +2,7 @@
 
 from tuiconf.crypto.mls.errors import MlsError
 from tuiconf.crypto.mls.framing import Header, peek
-from tuiconf.crypto.mls.group import Application, Group, ProposalReceived, Staged
+from tuiconf.crypto.mls.group import Group, Staged
 from tuiconf.crypto.mls.keypackage import (
     POLICY_EXTENSION,
     KeyPackage,
@@ -21,6 +21,7 @@ from tuiconf.crypto.mls.messages import (
     WireFormat,
 )
 from tuiconf.crypto.mls.proposals import Added, Changes, ExtensionsChanged, Member, Removed, Updated
+from tuiconf.crypto.mls.received import Application, ProposalReceived
 
 __all__ = [
     "POLICY_EXTENSION",

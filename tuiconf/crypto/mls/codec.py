@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from tuiconf.crypto.mls.errors import MlsError
@@ -55,14 +55,14 @@ def vector(items: Iterable[bytes]) -> bytes:
     return opaque(b"".join(items))
 
 
-def u16s(values: Iterable[int]) -> bytes:
+def u16s(values: Sequence[int]) -> bytes:
     """`uint16 values<V>`."""
-    return vector(value.to_bytes(2, "big") for value in values)
+    return opaque(struct.pack(f">{len(values)}H", *values))
 
 
-def u32s(values: Iterable[int]) -> bytes:
+def u32s(values: Sequence[int]) -> bytes:
     """`uint32 values<V>`."""
-    return vector(value.to_bytes(4, "big") for value in values)
+    return opaque(struct.pack(f">{len(values)}I", *values))
 
 
 def optional(data: bytes | None) -> bytes:

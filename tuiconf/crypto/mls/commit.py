@@ -12,7 +12,7 @@ from typing import Final
 
 from tuiconf.crypto.mls.errors import MlsError
 from tuiconf.crypto.mls.framing import MessageEpoch, with_tag
-from tuiconf.crypto.mls.messages import AuthenticatedContent, Commit, Proposal, UpdatePath, WireFormat
+from tuiconf.crypto.mls.messages import AuthenticatedContent, Commit, UpdatePath, WireFormat
 from tuiconf.crypto.mls.nodes import LeafTemplate
 from tuiconf.crypto.mls.proposals import (
     Applied,
@@ -142,7 +142,7 @@ def make_commit(
         )
         keys = {**_surviving(state, tree), **known.keys}
         changes = _with_committer(changes, state, state.own_leaf, path)
-    commit = Commit(tuple(_by_ref_or_value(item, state.own_leaf) for item in items), path)
+    commit = Commit(tuple(item.proposal if item.ref is None else item.ref for item in items), path)
     framed = state.messages.frame(state.own_leaf, commit, authenticated_data)
     signed = state.messages.sign(framed, wire_format, state.template.signing_key)
     context, joiner = _schedule(state, applied, tree, signed, known)
@@ -244,11 +244,6 @@ def _resolve(
             verify_proposal(item, sender, tree=state.tree, group_id=state.context.group_id, now=now)
             chosen.admit(Proposed(proposal=item, sender=sender, ref=None))
     return chosen.items
-
-
-def _by_ref_or_value(item: Proposed, own_leaf: int) -> Proposal | bytes:
-    """Our own proposals are inlined: nobody needs to have seen them. Others' are named, which says whose they are."""
-    return item.proposal if item.ref is None or item.sender == own_leaf else item.ref
 
 
 def _known_psks(state: State, external: Mapping[bytes, bytes]) -> KnownPsks:

@@ -9,7 +9,7 @@ old one refuses to be used. A `Staged` that is not merged has changed nothing bu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tuiconf.crypto.mls.commit import State, enter_epoch, make_commit, process_commit
@@ -28,7 +28,7 @@ from tuiconf.crypto.mls.messages import (
     Update,
     WireFormat,
 )
-from tuiconf.crypto.mls.nodes import Capabilities, LeafTemplate
+from tuiconf.crypto.mls.nodes import DEFAULT_EXTENSIONS, Capabilities, LeafTemplate
 from tuiconf.crypto.mls.proposals import (
     Changes,
     Member,
@@ -39,6 +39,7 @@ from tuiconf.crypto.mls.proposals import (
     needs_path,
     verify_proposal,
 )
+from tuiconf.crypto.mls.received import Application, ProposalReceived, application
 from tuiconf.crypto.mls.schedule import ExternalPsk, GroupContext
 from tuiconf.crypto.mls.tree import RatchetTree
 from tuiconf.crypto.mls.welcome import open_welcome
@@ -55,25 +56,6 @@ MAX_PROPOSALS: Final = 1024
 
 # Key packages this member has put into the group or seen put in, remembered so that none goes in twice: 32 kB.
 MAX_SPENT: Final = 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Application:
-    """An application message: authentic, and by that member."""
-
-    sender_leaf: int
-    data: bytes
-    authenticated_data: bytes
-    epoch: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class ProposalReceived:
-    """A valid proposal, remembered for the next commit under `ref`."""
-
-    ref: bytes
-    sender_leaf: int
-    proposal: Proposal
 
 
 class Staged:
@@ -159,7 +141,7 @@ class Group:
     ) -> Group:
         """A group with one member (§11). `extension_types` are those we understand, besides those in `extensions`."""
         wanted = dict(extensions or {})
-        types = tuple(sorted({*wanted, *extension_types} - set(range(1, 6))))
+        types = tuple(sorted({*wanted, *extension_types} - DEFAULT_EXTENSIONS))
         template = LeafTemplate(
             signing_key=signing_key, identity=credential, capabilities=Capabilities(extensions=types)
         )
@@ -364,6 +346,8 @@ class Group:
         """
         self._check_live()
         self._check_packages(add, now)
+        if any(self._state.tree.leaf(leaf) is None for leaf in remove):
+            raise LocalProtocolError("there is nobody at that leaf")
         explicit: list[Proposal] = [*map(Remove, remove), *map(Add, add)]
         explicit += [_new_psk(psk_id, rng) for psk_id in psk]
         if extensions is not None:
@@ -395,12 +379,16 @@ class Group:
     def _choose(self, explicit: Sequence[Proposal], refs: Sequence[bytes] | None) -> Selection:
         own = [Proposed(proposal=proposal, sender=self.own_leaf, ref=None) for proposal in explicit]
         tree, extensions = self._state.tree, self._state.context.extensions
+        # Our own are inlined: nobody then needs to have seen them.
+        stored = {
+            ref: replace(item, ref=None) if item.sender == self.own_leaf else item
+            for ref, item in self._proposals.items()
+        }
         try:
             if refs is None:
-                stored = self._proposals.values()
-                return choose(stored, own, committer=self.own_leaf, tree=tree, extensions=extensions)
+                return choose(stored.values(), own, committer=self.own_leaf, tree=tree, extensions=extensions)
             chosen = Selection(self.own_leaf)
-            for item in [*own, *(self._proposals[ref] for ref in refs)]:
+            for item in [*own, *(stored[ref] for ref in refs)]:
                 chosen.admit(item)
         except MlsError as error:
             raise LocalProtocolError("the proposals of this commit do not go together") from error
@@ -452,7 +440,7 @@ class Group:
             if past.messages.context.epoch == epoch and content_type is ContentType.APPLICATION:
                 opened = past.messages.open_private(message, own_leaf=past.own_leaf)
                 opened.use()
-                return _application(opened.message)
+                return application(opened.message)
         raise MlsError("wrong_epoch", "a message is of an epoch that is over or has not begun")
 
     def _take(
@@ -460,7 +448,7 @@ class Group:
     ) -> Application | ProposalReceived | Staged:
         said, sender = content.framed.content, content.framed.sender
         if isinstance(said, bytes):
-            return _application(content)
+            return application(content)
         if not isinstance(said, Commit):
             verify_proposal(said, sender, tree=self._state.tree, group_id=self.group_id, now=now)
             return self._remember(content, said)
@@ -489,18 +477,6 @@ class Group:
     def _check_live(self) -> None:
         if self._gone:
             raise LocalProtocolError("this epoch of the group is over")
-
-
-def _application(content: AuthenticatedContent) -> Application:
-    framed = content.framed
-    if not isinstance(framed.content, bytes):
-        raise MlsError("malformed", "a message does not hold what it says")
-    return Application(
-        sender_leaf=framed.sender,
-        data=framed.content,
-        authenticated_data=framed.authenticated_data,
-        epoch=framed.epoch,
-    )
 
 
 def _new_psk(psk_id: bytes, rng: Random) -> PreSharedKey:

@@ -12,6 +12,7 @@ from tuiconf.crypto.mls.codec import Reader, opaque, u8, u16, u32, u64
 from tuiconf.crypto.mls.errors import MlsError
 from tuiconf.crypto.mls.suite import CIPHER_SUITE, VERSION, sign_with_label, verify_with_label
 from tuiconf.crypto.primitives import KEY_BYTES, ed25519_public, x25519_usable
+from tuiconf.errors import LocalProtocolError
 
 BASIC: Final = 1
 """The basic credential (§5.3): the only type this call knows; its identity is opaque here."""
@@ -173,6 +174,8 @@ class LeafTemplate:
         return ed25519_public(self.signing_key)
 
     def _make(self, key: bytes, source: LeafSource, tail: bytes, where: bytes) -> LeafNode:
+        if len(self.identity) > MAX_IDENTITY_BYTES:
+            raise LocalProtocolError("an identity is too long")
         head = opaque(key) + opaque(self.signature_key) + u16(BASIC) + opaque(self.identity)
         unsigned = head + self.capabilities.encode() + u8(source) + tail + codec.extensions({})
         signature = sign_with_label(self.signing_key, b"LeafNodeTBS", unsigned + where)

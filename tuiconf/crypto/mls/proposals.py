@@ -201,6 +201,8 @@ def _precedence(item: Proposed) -> int:
 def _check_fits(proposal: Proposal, chosen: Selection, tree: RatchetTree, extensions: Mapping[int, bytes]) -> None:
     match proposal:
         case GroupContextExtensions(new):
+            if chosen.extensions is not None:  # said by `admit`, too, but before looking at everybody
+                raise MlsError("invalid_proposals", "the group's extensions are replaced twice")
             for _, node in tree.leaves():
                 node.check(new)
         case Add(key_package):

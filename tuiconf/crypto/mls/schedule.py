@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from tuiconf.crypto.mls import codec
 from tuiconf.crypto.mls.codec import Reader, opaque, u8, u16, u64
@@ -11,7 +12,7 @@ from tuiconf.crypto.mls.errors import MlsError
 from tuiconf.crypto.mls.suite import CIPHER_SUITE, VERSION, derive_secret, expand_with_label
 from tuiconf.crypto.primitives import HASH_BYTES, hkdf_extract, hmac_sha256, sha256
 
-NO_SECRET = bytes(HASH_BYTES)
+NO_SECRET: Final = bytes(HASH_BYTES)
 """What stands for a commit_secret or psk_secret when there is none."""
 
 
@@ -129,6 +130,9 @@ def interim_hash(confirmed: bytes, confirmation_tag: bytes) -> bytes:
 
 # --- pre-shared keys (§8.4)
 
+# The call uses one, the link's. Each costs 10 µs, and one member could otherwise put 20,000 into a commit.
+MAX_PSKS: Final = 64
+
 _EXTERNAL, _RESUMPTION = 1, 2
 _APPLICATION = 1  # the usage of a resumption key; the others are for ReInit and branching, which calls refuse
 
@@ -198,8 +202,10 @@ def psk_secret(ids: Sequence[PskId], known: KnownPsks) -> bytes:
     """All the pre-shared keys of a commit as one secret, in their order.
 
     Raises:
-        MlsError: `unknown_psk`: one of them is not known.
+        MlsError: `unknown_psk`: one of them is not known; `limit`: there are too many.
     """
+    if len(ids) > MAX_PSKS:
+        raise MlsError("limit", "a commit mixes in too many pre-shared keys")
     secret = NO_SECRET
     for index, psk in enumerate(ids):
         value = known.get(psk)

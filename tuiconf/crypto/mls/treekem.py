@@ -52,14 +52,12 @@ def create_path(
         UpdatePathNode(public, _seal(tree, copath, newcomers, context, secrets.path_secrets[x]))
         for (x, copath), public in zip(steps, secrets.public, strict=True)
     )
-    own = tree.leaf(leaf)
-    assert own is not None  # noqa: S101 - put there above
     known = PathSecrets(
         keys={2 * leaf: leaf_private, **secrets.keys},
         path_secrets=secrets.path_secrets,
         commit_secret=secrets.commit_secret,
     )
-    return UpdatePath(own, nodes), known
+    return UpdatePath(tree.member(leaf), nodes), known
 
 
 def process_path(
