@@ -368,14 +368,13 @@ class Endpoint:
                 return
             self._schedule(peer, now)
             return
-        if connection.faults:  # the library failed while sending
-            self._dirty[peer] = None
-            return
         # Asking for the timer costs as much as a packet does: an early tick that is already set asks again.
         if not 0 < peer._bucket <= int(now / TICK_S) + 5 and (due := connection.timer()) is not None:
             if not connection.established:
                 due = min(due, peer._started_at + HANDSHAKE_TIMEOUT_S)
             self._schedule(peer, max(due, now))
+        if connection.faults:  # the library failed just now
+            self._dirty[peer] = None
 
     def _write(self, outgoing: list[tuple[bytes, Address]]) -> None:
         if self._socket is None:
