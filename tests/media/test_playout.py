@@ -210,3 +210,30 @@ def test_whatever_a_member_sends_every_pull_gives_a_frame(
         pcm, kind = receiver.pull(now=now)
         assert (pcm is None) == (kind is Kind.SILENCE)
         assert pcm is None or (pcm.shape == (960,) and np.isfinite(pcm).all())
+
+
+def encoded(libopus: Opus, frames: int) -> list[bytes]:
+    encoder = Encoder(libopus)
+    return [encoder.encode(pcm) for pcm in speech_frames(frames * FRAME_S)]
+
+
+def test_what_is_put_after_the_last_frame_of_a_speaker_is_not_counted_as_lost(libopus: Opus) -> None:
+    packets = encoded(libopus, 120)
+    receiver = Receiver(libopus)
+    for tick in range(300):
+        if tick < 60 or 200 <= tick < 260:
+            seq = tick if tick < 60 else tick - 140
+            receiver.push(seq, packets[seq], now=tick * FRAME_S)
+        receiver.pull(now=tick * FRAME_S + 0.001)
+    assert receiver.statistics.frames_played >= 118
+    assert receiver.statistics.frames_concealed == 0
+
+
+def test_frames_lost_at_the_end_of_a_long_gap_are_counted(libopus: Opus) -> None:
+    packets = encoded(libopus, 120)
+    receiver = Receiver(libopus)
+    for seq in range(120):
+        if not 50 <= seq < 80:
+            receiver.push(seq, packets[seq], now=seq * FRAME_S)
+        receiver.pull(now=seq * FRAME_S + 0.001)
+    assert receiver.statistics.frames_concealed >= int(CONCEAL_AT_MOST_S / FRAME_S)

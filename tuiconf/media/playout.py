@@ -55,7 +55,8 @@ class ReceiverStatistics:
 
     frames_played: int
     frames_fec: int
-    frames_concealed: int  # by libopus, fades included
+    # By libopus, fades included. What is put after a speaker's last frame is not loss: it counts when there is more.
+    frames_concealed: int
     packets_bad: int  # authentic, yet not what a decoder takes
     jitter: JitterStatistics
 
@@ -79,6 +80,7 @@ class Receiver:
         "_meter",
         "_played",
         "_times",
+        "_unproven",
         "_wanted",
     )
 
@@ -91,7 +93,7 @@ class Receiver:
         self._attack = np.linspace(0.0, 1.0, ATTACK_SAMPLES, dtype=np.float32)
         self._concealed_run = self._conceal_at_most + 1  # as after silence
         self._last: Pcm | None = None
-        self._played = self._fec = self._concealed = self._bad = 0
+        self._played = self._fec = self._concealed = self._unproven = self._bad = 0
         self._wanted = 0  # frames after the original that are waited for
         self._loss_at: deque[int] = deque(maxlen=2)
         self._fec_at = -FEC_MEMORY_FRAMES  # the last packet that had some
@@ -181,6 +183,7 @@ class Receiver:
         if pcm is None:
             return self._conceal()
         self._played += 1
+        self._count_concealed(due.seq)
         self._times.append((due.seq, now))
         if skipped is not None:  # both frames in the time of one
             pcm += (skipped - pcm) * self._fade_out
@@ -195,6 +198,8 @@ class Receiver:
         except OpusError:  # it will be counted when it is its turn to be played
             return self._conceal()
         self._fec += 1
+        self._concealed += self._unproven
+        self._unproven = 0
         self._soften(pcm)
         return pcm, Kind.FEC
 
@@ -203,11 +208,17 @@ class Receiver:
         fading = self._concealed_run - self._conceal_at_most
         if fading > 1:
             return None, Kind.SILENCE
-        self._concealed += 1
+        self._unproven += 1
         pcm = self._decoder.conceal()
         if fading == 1:
             pcm *= self._fade_out
         return pcm, Kind.CONCEALED
+
+    def _count_concealed(self, seq: int) -> None:
+        """A frame plays again: were those concealed before it lost or late, or had its sender paused?"""
+        paused = self._concealed_run > self._conceal_at_most and self.last_played == seq - 1
+        self._concealed += 0 if paused else self._unproven
+        self._unproven = 0
 
     def _soften(self, pcm: Pcm) -> None:
         """Begin without a click if silence was before; a real frame ends any run of concealed ones."""
