@@ -205,7 +205,7 @@ async def test_a_listener_sends_far_fewer_packets_than_it_receives(library: Libr
             handler.peers[0].send_datagram(b"voice")
             await asyncio.sleep(0.002)
         await until(lambda: len(events) == 300)
-        ticks = (time.monotonic() - started) / quic.ACK_DELAY_S
+        ticks = (time.monotonic() - started) / 0.02
         assert endpoint.counters.packets_in - before <= 1.1 * ticks + 5
 
 
