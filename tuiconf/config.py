@@ -10,6 +10,9 @@ import msgspec
 
 from tuiconf.errors import UsageError
 
+# What sound comes from and goes to unless something else is said.
+SOUND_CARD: Final = "default"
+
 # A few kB of comments are usual.
 MAX_FILE_BYTES: Final = 1 << 20
 
@@ -33,8 +36,8 @@ class Me(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Audio(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where sound comes from and goes to, and how it is coded."""
 
-    input: str = "default"
-    output: str = "default"
+    input: str = SOUND_CARD
+    output: str = SOUND_CARD
     bitrate: Literal[16_000, 24_000, 32_000] = 32_000
     complexity: Annotated[int, msgspec.Meta(ge=0, le=10)] | None = None
     repeat: (
@@ -72,12 +75,12 @@ def parse(text: str) -> Config:
     """
     try:
         return msgspec.convert(tomllib.loads(text), Config)
-    except tomllib.TOMLDecodeError as error:
+    except msgspec.ValidationError as error:
+        raise ConfigError(str(error)) from error
+    except ValueError as error:  # TOMLDecodeError is one, and so is a number of thousands of digits
         raise ConfigError(f"not TOML: {error}") from error
     except RecursionError as error:
         raise ConfigError("nested too deeply") from error
-    except msgspec.ValidationError as error:
-        raise ConfigError(str(error)) from error
 
 
 def load(path: Path, *, must_exist: bool = False) -> Config:

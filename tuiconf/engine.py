@@ -27,15 +27,17 @@ from tuiconf.conference.sound import Sound
 from tuiconf.identity.link import RelayAddress
 from tuiconf.media.levels import SILENCE_DBFS
 
-# The first pause between attempts to reach the relay again, and the longest: quick enough that a restart of the
-# relay is not noticed, slow enough that a thousand participants do not keep it down.
-FIRST_RETRY_S: Final = 0.1
+# The pause between attempts to reach the relay again is this share of the time it has been away: a restart of two
+# seconds is over 0.3 s after the relay is back, and a thousand participants of a relay that was away for a minute
+# ask it about a hundred times a second.
+RETRY_SHARE: Final = 0.15
+SHORTEST_RETRY_S: Final = 0.1
 LONGEST_RETRY_S: Final = 10.0
 
-TICKS_PER_SECOND: Final = 50
+# A connection that held for so long was a good one; one that did not counts as more of the same trouble.
+GOOD_CONNECTION_S: Final = 10.0
 
-# How long the last messages may take to leave before the connection is closed.
-GOODBYE_S: Final = 0.3
+TICKS_PER_SECOND: Final = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -51,7 +53,8 @@ class Call:
     library: str
     # Whether the call is pointless without the sink: a file or pipe that fails ends it, a loudspeaker does not.
     sink_needed: bool = False
-    # A microphone is opened once we are in the call, and not before; a file or pipe is checked at once.
+    # What may listen to the room it stands in is opened once we are in the call, and not before; a file or pipe is
+    # checked at once.
     source_when_joined: bool = False
     # For the demo and the tests of removal: who was removed goes on listening, and tries to open what it hears.
     eavesdropper: Eavesdropper | None = None
@@ -67,11 +70,13 @@ class Engine:
         self._on_event = on_event
         self._connection: RelayConnection | None = None
         self._lost = asyncio.Event()  # the present connection is to be replaced
+        self._joined = asyncio.Event()
         self._finished: asyncio.Future[LeftReason] = asyncio.get_running_loop().create_future()
         self._ever_connected = False
-        self._source = call.source
-        self._source_started = False
+        self._source: Source = NullSource()  # until the call's own is open
+        self._changing_source = asyncio.Lock()
         self._ticker = Ticker()
+        self._stats_tick = 0
         self._muted = False
         self._undecryptable_before = 0
         self._undecryptable = False
@@ -118,15 +123,20 @@ class Engine:
             return
         self._perform(self._session.leave(_instant()))
 
+    def hang_up(self) -> None:
+        """End now: whoever is in a hurry does not wait for the others to have taken notice."""
+        self._finish(LeftReason.LEFT)
+
     async def play(self, source: Source) -> None:
         """Send this source from now on, in place of the present one.
 
         Raises:
             AudioError: it cannot be opened; the present one goes on.
         """
-        await source.start()
-        before, self._source, self._source_started = self._source, source, True
-        await before.close()
+        async with self._changing_source:
+            await source.start()
+            before, self._source = self._source, source
+            await before.close()
 
     # --- the run
 
@@ -139,14 +149,16 @@ class Engine:
         await self._call.sink.start()
         try:
             if not self._call.source_when_joined:
-                await self._source.start()
-                self._source_started = True
-            async with asyncio.TaskGroup() as tasks:
-                connecting = tasks.create_task(self._keep_connected())
-                ticking = tasks.create_task(self._tick_forever())
+                await self.play(self._call.source)
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._keep_connected(), name="connection"),
+                    group.create_task(self._tick_forever(), name="tick"),
+                    group.create_task(self._open_microphone(), name="microphone"),
+                ]
                 reason = await self._finished
-                ticking.cancel()
-                connecting.cancel()
+                for task in tasks:
+                    task.cancel()
         finally:
             await self._close()
         self._on_event(Left(reason=reason))
@@ -166,14 +178,14 @@ class Engine:
 
     async def _keep_connected(self) -> None:
         """Connect, wait until that connection is lost, and connect again, until the call is over."""
-        pause_s = FIRST_RETRY_S
+        away_since = time.monotonic()
         while not self._finished.done():
             began = time.monotonic()
-            if await self._connect_once() and time.monotonic() - began > LONGEST_RETRY_S:
-                pause_s = FIRST_RETRY_S  # it was a good connection: come back at once
-                continue
-            await asyncio.sleep(pause_s * (0.5 + _random_fraction()))
-            pause_s = min(pause_s * 1.6, LONGEST_RETRY_S)
+            had_one = await self._connect_once()
+            now = time.monotonic()
+            if had_one and now - began > GOOD_CONNECTION_S:
+                away_since = now
+            await asyncio.sleep(retry_pause_s(now - away_since, _random_fraction()))
 
     async def _connect_once(self) -> bool:
         """One connection, until it is lost; False when there was none."""
@@ -215,11 +227,10 @@ class Engine:
     async def _tick_forever(self) -> None:
         async for tick in self._ticker:
             at = _instant()
-            if not self._source_started and self._session.membership is not None:
-                await self._open_microphone()
             self._capture(at)
             self._play(at)
-            if tick % TICKS_PER_SECOND == 0:
+            if tick >= self._stats_tick:
+                self._stats_tick = tick + TICKS_PER_SECOND
                 self._each_second(at)
             due = self._session.next_timer()
             if due is not None and due <= at.now:
@@ -231,13 +242,15 @@ class Engine:
                     self._lost.set()
 
     async def _open_microphone(self) -> None:
-        """Once. A microphone that cannot be opened leaves a participant who listens."""
-        self._source_started = True
+        """Once we are in the call. Without what we were told to send there is nothing to be there for."""
+        if not self._call.source_when_joined:
+            return
+        await self._joined.wait()
         try:
-            await self._source.start()
+            await self.play(self._call.source)
         except AudioError as error:
-            self._fail(error.code, str(error))
-            self._source = NullSource()
+            self._fail(error.code, str(error), fatal=True)
+            self._failed_while_in_call()
 
     def _capture(self, at: Instant) -> None:
         if self._session.membership is None:
@@ -313,6 +326,7 @@ class Engine:
                         self._connection.send(message)
                 case InstallKeys():
                     self._sound.install(effect, now=time.monotonic())
+                    self._joined.set()
                     if self._call.eavesdropper is not None:
                         self._call.eavesdropper.install(effect)
                 case Emit(event=event):
@@ -330,6 +344,12 @@ class Engine:
 
     def _fail(self, code: str, message: str, *, fatal: bool = False) -> None:
         self._on_event(Failed(code=code, message=message, fatal=fatal))
+
+
+def retry_pause_s(away_s: float, fraction: float) -> float:
+    """How long to wait before asking a relay again that has been away for `away_s`; `fraction` is random, 0 to 1."""
+    pause_s = min(max(RETRY_SHARE * away_s, SHORTEST_RETRY_S), LONGEST_RETRY_S)
+    return pause_s * (0.5 + fraction)
 
 
 def _instant() -> Instant:

@@ -5,15 +5,11 @@ What others wrote is untrusted: whatever could move the cursor, hide or reorder 
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
-import sys
 import unicodedata
 from collections.abc import Callable
-from typing import Final, TextIO
+from typing import Final
 
-from tuiconf.adapters.audio import AudioError, open_source, parse_input
+from tuiconf.adapters.audio import AudioError, Kind, open_source, parse_input
 from tuiconf.conference.events import (
     AudioStats,
     ChatReceived,
@@ -37,11 +33,6 @@ from tuiconf.engine import Engine
 from tuiconf.errors import LocalProtocolError, UsageError
 
 HELP: Final = "lines you type are chat; /who /mute /unmute /play FILE /remove NAME /leave"
-
-# A command is a line somebody types; a pipe that sends no newline is not kept for ever.
-MAX_LINE_BYTES: Final = 1 << 14
-
-READ_BYTES: Final = 1 << 12
 
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
 
@@ -96,28 +87,19 @@ def _name(who: Person) -> str:
 
 
 class Printer:
-    """Writes events to a stream, a line each; when nobody reads any more, it says so once and stays quiet."""
+    """Shows events, a line each; in plain lines what went wrong goes to standard error."""
 
-    def __init__(self, stream: TextIO, *, as_json: bool, on_broken: Callable[[], None]) -> None:
-        self._stream = stream
+    def __init__(self, write: Callable[[str], None], write_error: Callable[[str], None], *, as_json: bool) -> None:
+        self._write = write
+        self._write_error = write_error
         self._as_json = as_json
-        self._on_broken = on_broken
-        self._broken = False
 
     def show(self, event: Event) -> None:
         """Write one event."""
-        line = event.to_json().decode() if self._as_json else sentence(event)
-        if line is None or self._broken:
-            return
-        errors_apart = isinstance(event, Failed) and not self._as_json
-        try:
-            print(line, file=sys.stderr if errors_apart else self._stream, flush=True)
-        except (OSError, ValueError):
-            self._broken = True
-            # Or Python complains once more when it flushes at exit.
-            with contextlib.suppress(OSError, ValueError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
-            self._on_broken()
+        if self._as_json:
+            self._write(event.to_json().decode())
+        elif (line := sentence(event)) is not None:
+            (self._write_error if isinstance(event, Failed) else self._write)(line)
 
 
 class Commands:
@@ -126,6 +108,8 @@ class Commands:
     def __init__(self, engine: Engine, show: Callable[[Event], None]) -> None:
         self._engine = engine
         self._show = show
+        self.said = False
+        """Whether there was chat among it."""
 
     async def run(self, line: str) -> None:
         """Do what one line says; what is wrong with it is shown."""
@@ -139,13 +123,14 @@ class Commands:
         if not line.startswith("/"):
             if line:
                 engine.say(line)
+                self.said = True
             return
         command, _, argument = line[1:].partition(" ")
         match command:
             case "mute" | "unmute":
                 engine.mute(command == "mute")
             case "play":
-                await engine.play(open_source(parse_input(argument.strip())))
+                await self._play(argument.strip())
             case "remove":
                 engine.remove(self._leaf(argument.strip()))
             case "who":
@@ -154,6 +139,12 @@ class Commands:
                 engine.leave()
             case _:
                 raise UsageError(f"there is no such command: {HELP}")
+
+    async def _play(self, text: str) -> None:
+        spec = parse_input(text)
+        if spec.kind is Kind.STANDARD:
+            raise UsageError("standard input is where commands come from: play a file or a command")
+        await self._engine.play(open_source(spec))
 
     def _leaf(self, wanted: str) -> int:
         """The participant meant by a name or the beginning of a fingerprint; it must be clear which."""
@@ -171,65 +162,3 @@ class Commands:
     def _who(self) -> None:
         if (membership := self._engine.membership) is not None:
             self._show(membership.joined_event())
-
-
-async def read_lines(on_line: Callable[[str], None]) -> None:
-    """Call `on_line` with each line of standard input until it ends. Never blocks the loop.
-
-    Too long a line is cut, not kept.
-    """
-    lines = _Lines(on_line)
-    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def readable() -> None:
-        try:
-            data = os.read(0, READ_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        lines.feed(data)
-        if not data and not ended.done():
-            ended.set_result(None)
-
-    loop = asyncio.get_running_loop()
-    try:
-        loop.add_reader(0, readable)
-    except OSError:  # a file, or /dev/null: always readable, so epoll does not take it
-        while data := await asyncio.to_thread(os.read, 0, READ_BYTES):
-            lines.feed(data)
-        lines.feed(b"")
-        return
-    try:
-        await ended
-    finally:
-        loop.remove_reader(0)
-
-
-class _Lines:
-    """Cuts input into lines; the last one counts even without its newline."""
-
-    def __init__(self, on_line: Callable[[str], None]) -> None:
-        self._on_line = on_line
-        self._held = bytearray()
-
-    def feed(self, data: bytes) -> None:
-        """More input; nothing is its end."""
-        held = self._held
-        held += data
-        if not data and held:
-            held += b"\n"
-        while (end := held.find(b"\n")) >= 0:
-            line = bytes(held[: min(end, MAX_LINE_BYTES)])
-            del held[: end + 1]
-            self._on_line(line.decode(errors="replace"))
-        del held[MAX_LINE_BYTES:]
-
-
-def stdin_is_open() -> bool:
-    """Whether there is a standard input at all: some starters close it."""
-    try:
-        os.fstat(0)
-    except OSError:
-        return False
-    return sys.stdin is not None

@@ -6,11 +6,14 @@ import argparse
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, TextIO
+from typing import Final
+
+import msgspec
 
 from tuiconf import config as settings
 from tuiconf import lines, paths
@@ -19,29 +22,42 @@ from tuiconf.adapters.audio import (
     InputSpec,
     Kind,
     OutputSpec,
+    Sink,
+    Source,
     open_sink,
     open_source,
     parse_input,
     parse_output,
 )
+from tuiconf.adapters.audio.optional import OptionalSink, OptionalSource
 from tuiconf.adapters.identity_store import load_or_create, terminal_ask
 from tuiconf.adapters.known_relays import KnownRelays
 from tuiconf.adapters.relay import Offered, RelayConnection, check_library
+from tuiconf.adapters.standard_streams import LineWriter, occupy_closed, stdin_is_open, typed_lines
 from tuiconf.adapters.trust import AskPerson, RelayTrust
+from tuiconf.conference.content import MAX_CHAT_CHARACTERS
 from tuiconf.conference.eavesdrop import Eavesdropper
 from tuiconf.conference.events import Event, Failed, Joined, LeftReason, RoomCreated
 from tuiconf.conference.membership import Self
 from tuiconf.conference.session import Session
 from tuiconf.conference.sound import Sound
 from tuiconf.engine import Call, Engine
-from tuiconf.errors import UsageError
+from tuiconf.errors import LocalProtocolError, UsageError
 from tuiconf.identity.keys import Identity
-from tuiconf.identity.link import Link, RelayAddress, derive_keys, format_link, new_link, parse_link, parse_relay
+from tuiconf.identity.link import (
+    Link,
+    RelayAddress,
+    derive_keys,
+    format_link,
+    format_pin,
+    new_link,
+    parse_link,
+    parse_relay,
+)
 from tuiconf.media import opus
 
 _EXIT_CODES: Final = {LeftReason.LEFT: 0, LeftReason.REMOVED: 1, LeftReason.FAILED: 1}
 
-# A bus factor for a hurried user: the second Ctrl-C does not wait for a polite goodbye.
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -54,6 +70,9 @@ class Plan:
     config: settings.Config
     source: InputSpec
     sink: OutputSpec
+    # Nobody said where sound comes from or goes to: the sound card, if there is one.
+    source_optional: bool
+    sink_optional: bool
     headless: bool
     as_json: bool
     say: tuple[str, ...]
@@ -73,13 +92,14 @@ def run_call(args: argparse.Namespace) -> int:
         UsageError: something typed or configured cannot be used.
         TuiconfError: the call could not begin.
     """
+    occupy_closed()
     plan = _plan(args)
     _check_standard_streams(plan)
     library = opus.load(plan.config.audio.opus)
     identity = _identity(args.name or plan.config.me.name, headless=plan.headless)
     trust = RelayTrust(KnownRelays(paths.known_relays_file(), rng=os.urandom))
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        if not plan.headless and sys.stdin.isatty() and plan.link.relay.pin is None:
+        if not plan.headless and stdin_is_open() and sys.stdin.isatty() and plan.link.relay.pin is None:
             _meet_relay(runner, plan, trust)
         return runner.run(_Participant(plan, identity, trust, library).run())
 
@@ -90,7 +110,7 @@ def run_call(args: argparse.Namespace) -> int:
 def _plan(args: argparse.Namespace) -> Plan:
     config = settings.load(args.config or paths.config_file(), must_exist=args.config is not None)
     if args.quic is not None:
-        config = replace_network(config, args.quic)
+        config = msgspec.structs.replace(config, network=settings.Network(quic=args.quic))
     check_library(config.network.quic)
     creator = args.command == "host"
     link = new_link(parse_relay(args.relay), args.room, rng=os.urandom) if creator else parse_link(args.link)
@@ -100,35 +120,49 @@ def _plan(args: argparse.Namespace) -> Plan:
         config=config,
         source=_input(args, config),
         sink=_output(args, config),
+        source_optional=args.audio_in is None and config.audio.input == settings.SOUND_CARD,
+        sink_optional=args.audio_out is None and config.audio.output == settings.SOUND_CARD,
         headless=args.headless,
         as_json=args.json,
-        say=tuple(args.say),
+        say=tuple(_chat_line(text) for text in args.say),
         seconds=args.seconds,
         eavesdrop=args.eavesdrop_after_removal,
     )
 
 
-def replace_network(config: settings.Config, quic: str) -> settings.Config:
-    """The settings with another QUIC library."""
-    import msgspec
-
-    return msgspec.structs.replace(config, network=msgspec.convert({"quic": quic}, settings.Network))
-
-
 def _input(args: argparse.Namespace, config: settings.Config) -> InputSpec:
     """What was asked for; without a word about it a machine nobody sits at is silent."""
-    return parse_input(args.audio_in or ("null" if args.headless else config.audio.input))
+    spec = parse_input(_given(args.audio_in, config.audio.input, headless=args.headless))
+    if spec.kind is Kind.COMMAND and shutil.which(spec.argv[0]) is None:
+        raise AudioSpecError(f"cmd: there is no command {spec.argv[0]}")
+    return spec
 
 
 def _output(args: argparse.Namespace, config: settings.Config) -> OutputSpec:
-    return parse_output(args.audio_out or ("null" if args.headless else config.audio.output))
+    return parse_output(_given(args.audio_out, config.audio.output, headless=args.headless))
+
+
+def _given(option: str | None, setting: str, *, headless: bool) -> str:
+    if option is not None:
+        return option
+    return "null" if headless and setting == settings.SOUND_CARD else setting
+
+
+def _chat_line(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError("--say takes text in UTF-8") from error
+    if not 0 < len(text) <= MAX_CHAT_CHARACTERS:
+        raise UsageError(f"--say takes 1 to {MAX_CHAT_CHARACTERS} characters")
+    return text
 
 
 def _check_standard_streams(plan: Plan) -> None:
     """Standard input and output serve one purpose each."""
     if plan.sink.kind is Kind.STANDARD and plan.as_json:
         raise AudioSpecError("--audio-out - and --json would both write to standard output: choose one")
-    if plan.reads_commands and not lines.stdin_is_open():
+    if plan.reads_commands and not stdin_is_open():
         raise UsageError("standard input is closed: add --headless when nobody is at the keyboard")
 
 
@@ -139,8 +173,13 @@ def _identity(name: str | None, *, headless: bool) -> Identity:
         ask=None if headless else terminal_ask(),
         environ=os.environ,
         rng=os.urandom,
-        say=lambda line: print(line, file=sys.stderr),  # noqa: T201
+        say=_tell,
     )
+
+
+def _tell(line: str) -> None:
+    """A line for whoever looks at the terminal, or into the journal."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _meet_relay(runner: asyncio.Runner, plan: Plan, trust: RelayTrust) -> None:
@@ -149,10 +188,7 @@ def _meet_relay(runner: asyncio.Runner, plan: Plan, trust: RelayTrust) -> None:
     try:
         runner.run(_see_relay(address, plan.config.network.quic, trust))
     except AskPerson as unknown:
-        print(  # noqa: T201
-            f"This relay is not known yet. Its operator can tell you its pin:\n  {_pin_text(unknown.pin)}",
-            file=sys.stderr,
-        )
+        _tell(f"This relay is not known yet. Its operator can tell you its pin:\n  {format_pin(unknown.pin)}")
         print("Is this the pin? [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise
@@ -163,12 +199,6 @@ async def _see_relay(address: RelayAddress, library: str, trust: RelayTrust) -> 
     connection = RelayConnection(on_message=lambda _: None, on_datagram=lambda _: None, on_closed=lambda: None)
     await connection.open(address, library=library, trust=trust)
     await connection.close()
-
-
-def _pin_text(pin: bytes) -> str:
-    from tuiconf.identity.link import format_pin
-
-    return format_pin(pin)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -194,18 +224,21 @@ class _Participant:
         self._library = library
         self._engine: Engine | None = None
         self._device_failed = False
-        self._joined = False
+        self._joined = asyncio.Event()
+        self._told_to_leave = False
         self._link = plan.link
-        # Sound on standard output leaves only standard error for words.
-        stream: TextIO = sys.stderr if plan.sink.kind is Kind.STANDARD else sys.stdout
-        self._printer = lines.Printer(stream, as_json=plan.as_json, on_broken=self._leave)
 
     async def run(self) -> int:
         """The call, from the first packet to the exit code."""
         loop = asyncio.get_running_loop()
         self._engine = engine = Engine(self._call(), self._on_event)
+        errors = LineWriter(2, on_broken=lambda: None)
+        # Sound on standard output leaves only standard error for words.
+        words = errors if self._plan.sink.kind is Kind.STANDARD else LineWriter(1, on_broken=self._nobody_reads(loop))
+        self._printer = lines.Printer(words.write, errors.write, as_json=self._plan.as_json)
         for number in _SIGNALS:
-            loop.add_signal_handler(number, self._leave)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+                loop.add_signal_handler(number, self._leave)
         reading = asyncio.create_task(self._read_commands(engine)) if self._plan.reads_commands else None
         try:
             reason = await engine.run()
@@ -214,7 +247,18 @@ class _Participant:
                 reading.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await reading
+            words.close()
+            errors.close()
         return _EXIT_CODES[reason] or int(self._device_failed)
+
+    def _nobody_reads(self, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+        """Whoever read our lines is gone: there is nobody to be in the call for. Called on another thread."""
+
+        def broken() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and with it the call
+                loop.call_soon_threadsafe(self._leave)
+
+        return broken
 
     def _call(self) -> Call:
         plan, config = self._plan, self._plan.config
@@ -230,14 +274,22 @@ class _Participant:
             relay=plan.link.relay,
             session=Session(me, keys, creator=plan.creator),
             sound=sound,
-            source=open_source(plan.source),
-            sink=open_sink(plan.sink),
+            source=self._source(),
+            sink=self._sink(),
             trust=self._check_relay,
             library=config.network.quic,
             sink_needed=plan.sink.kind is not Kind.DEVICE,
-            source_when_joined=plan.source.kind is Kind.DEVICE,
+            source_when_joined=plan.source.kind in (Kind.DEVICE, Kind.COMMAND),
             eavesdropper=Eavesdropper() if plan.eavesdrop else None,
         )
+
+    def _source(self) -> Source:
+        source = open_source(self._plan.source)
+        return OptionalSource(source, _tell) if self._plan.source_optional else source
+
+    def _sink(self) -> Sink:
+        sink = open_sink(self._plan.sink)
+        return OptionalSink(sink, _tell) if self._plan.sink_optional else sink
 
     def _check_relay(self, address: RelayAddress, offered: Offered) -> None:
         """As `RelayTrust`; and a link made here carries the pin that was seen, so that guests need not be asked."""
@@ -246,14 +298,14 @@ class _Participant:
             self._link = replace(self._link, relay=replace(address, pin=offered.pin))
 
     def _on_event(self, event: Event) -> None:
-        if isinstance(event, Joined) and not self._joined:
+        if isinstance(event, Joined) and not self._joined.is_set():
             self._begin()
         self._device_failed |= isinstance(event, Failed) and event.code == "audio"
         self._printer.show(event)
 
     def _begin(self) -> None:
         """In the call for the first time."""
-        self._joined = True
+        self._joined.set()
         if self._plan.creator:
             self._printer.show(RoomCreated(link=format_link(self._link)))
         loop = asyncio.get_running_loop()
@@ -262,28 +314,33 @@ class _Participant:
             loop.call_later(self._plan.seconds, self._leave)
 
     def _say_hello(self) -> None:
-        if self._engine is not None:
-            for text in self._plan.say:
-                self._engine.say(text)
+        for text in self._plan.say:
+            try:
+                self._running.say(text)
+            except LocalProtocolError as error:
+                self._printer.show(Failed(code=error.code, message=str(error), fatal=False))
+
+    @property
+    def _running(self) -> Engine:
+        if self._engine is None:
+            raise LocalProtocolError("the call has not begun")
+        return self._engine
 
     def _leave(self) -> None:
-        if self._engine is not None:
-            self._engine.leave()
+        """Told to leave; told twice, leave without a goodbye."""
+        if self._told_to_leave:
+            self._running.hang_up()
+        self._told_to_leave = True
+        self._running.leave()
 
     async def _read_commands(self, engine: Engine) -> None:
+        """Until standard input ends. Then leave, unless it was said for how long to stay; what was typed is sent."""
         commands = lines.Commands(engine, self._printer.show)
-        waiting: asyncio.Queue[str] = asyncio.Queue()
-        working = asyncio.create_task(_work(commands, waiting))
-        try:
-            await lines.read_lines(waiting.put_nowait)
-            await waiting.join()
+        async for line in typed_lines():
+            await commands.run(line)
+        if commands.said:
+            await self._joined.wait()
+        if self._plan.seconds is None:
+            if not sys.stdin.isatty():
+                _tell("standard input has ended: leaving (--headless stays without one)")
             engine.leave()
-        finally:
-            working.cancel()
-
-
-async def _work(commands: lines.Commands, waiting: asyncio.Queue[str]) -> None:
-    while True:
-        line = await waiting.get()
-        await commands.run(line)
-        waiting.task_done()

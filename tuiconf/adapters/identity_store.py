@@ -167,7 +167,7 @@ def load_or_create(
 
 def terminal_ask() -> Ask | None:
     """Asks on the terminal, or None when there is none to ask on."""
-    if not sys.stdin.isatty() or not sys.stderr.isatty():
+    if sys.stdin is None or sys.stderr is None or not sys.stdin.isatty() or not sys.stderr.isatty():
         return None
     return _ask_on_terminal
 

@@ -26,8 +26,12 @@ SILENT_S: Final = 2.0
 # The machine there says that nobody listens: with this much silence it is believed, as a hint to reconnect.
 REFUSED_SILENT_S: Final = 0.25
 
-# How long a muted participant may hear nothing: the transport asks after 2.5 s.
+# How long nothing may be heard when nothing was asked or expected: the transport asks after 2.5 s.
 IDLE_SILENT_S: Final = 4.5
+
+# What was heard last was sound, and it stopped: the transport asks after 0.4 s, so silence is an answer soon. More
+# than a tick and its jitter, and less than those 0.4 s: whoever has answered since is there.
+FLOWING_S: Final = 0.3
 
 # Not read by the relay: it would have closed the connection long before. A backlog as large as the largest
 # message twice is a dead connection, not a slow one.
@@ -85,7 +89,7 @@ class RelayConnection:
         self._on_closed = on_closed
         self._deframer = Deframer(MAX_MESSAGE_BYTES)
         self._client: Client | None = None
-        self._sent_at = time.monotonic()
+        self._sent_at = self._datagram_at = time.monotonic()
 
     async def open(self, address: RelayAddress, *, library: str, trust: Trust) -> None:
         """Connect, and see whether it is the right relay.
@@ -134,8 +138,8 @@ class RelayConnection:
             return True
         silent = now - client.heard_at
         refused = client.refused_at is not None and client.refused_at > client.heard_at
-        asking = now - self._sent_at < SILENT_S
-        return silent > (REFUSED_SILENT_S if refused else SILENT_S if asking else IDLE_SILENT_S)
+        asked = now - self._sent_at < SILENT_S or client.heard_at - self._datagram_at < FLOWING_S
+        return silent > (REFUSED_SILENT_S if refused else SILENT_S if asked else IDLE_SILENT_S)
 
     @property
     def rtt_ms(self) -> float | None:
@@ -152,6 +156,7 @@ class RelayConnection:
     def _event(self, event: Event) -> None:
         match event:
             case DatagramReceived(data=data):
+                self._datagram_at = time.monotonic()
                 self._on_datagram(data)
             case StreamData(data=data, ended=ended):
                 self._read(data)

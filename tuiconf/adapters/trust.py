@@ -5,7 +5,8 @@ A wrong relay cannot read the call, but it can refuse it, and it learns addresse
 
 from __future__ import annotations
 
-from tuiconf.adapters.known_relays import KnownRelays, PinChanged
+from tuiconf.adapters.known_relays import KnownRelays, KnownRelaysError, PinChanged
+from tuiconf.adapters.private_files import FileError
 from tuiconf.adapters.relay import Offered, RelayNotTrusted
 from tuiconf.crypto.primitives import equal
 from tuiconf.identity.link import RelayAddress, format_host_port, format_pin
@@ -48,7 +49,8 @@ class RelayTrust:
         try:
             if self._known.check(address.host, address.port, offered.pin):
                 return
-        except PinChanged as error:
+        except (PinChanged, KnownRelaysError, FileError) as error:
+            # Also when the pins cannot be read: to go on without them would be to forget what they are for.
             raise RelayNotTrusted(str(error)) from error
         if not offered.publicly_trusted():
             raise AskPerson(address, offered.pin)

@@ -1,0 +1,20 @@
+"""What the tests of whole processes share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.processes import World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """Somewhere for processes to run, and to end with the test."""
+    world = World(tmp_path)
+    try:
+        yield world
+    finally:
+        world.close()
