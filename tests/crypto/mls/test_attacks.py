@@ -23,7 +23,7 @@ from tuiconf.crypto.mls import (
 from tuiconf.crypto.mls.codec import opaque, u8, u16, u32, u64
 from tuiconf.crypto.mls.framing import MessageEpoch
 from tuiconf.crypto.mls.messages import AuthenticatedContent, Commit, UpdatePath, encode_proposal
-from tuiconf.crypto.mls.schedule import ExternalPsk
+from tuiconf.crypto.mls.schedule import ExternalPsk, ResumptionPsk
 from tuiconf.crypto.mls.secret_tree import Ratchet, RatchetKind
 from tuiconf.errors import LocalProtocolError, RemoteProtocolError
 
@@ -451,3 +451,29 @@ def test_a_commit_with_more_psks_than_anybody_needs_is_refused() -> None:
     many = tuple(PreSharedKey(ExternalPsk(psk_id=LINK, nonce=number.to_bytes(32, "big"))) for number in range(65))
     content = attacker.framed(alice, ContentType.COMMIT, Commit(many, None).encode())
     refused_by(bob, "limit", attacker.send_public(alice, content, tag=bytes(32)), alice)
+
+
+def test_nobody_can_stop_commits_with_a_proposal_that_cannot_be_committed() -> None:
+    found = room("Alice", "Bob", "Carol")
+    alice, bob, carol = found.people
+    group_id, dave = bob.group.group_id, person("Dave")
+    proposals = [
+        bob.group.propose_psk(b"only Bob knows", rng=bob.rng),
+        bob.group.propose_extensions({0xF001: b"", 0xF00D: b"nobody knows this"}, rng=bob.rng),
+        *(bob.group.propose_psk(LINK, rng=bob.rng) for _ in range(70)),
+        attacker.send_private(
+            bob,
+            attacker.framed(
+                bob,
+                ContentType.PROPOSAL,
+                encode_proposal(PreSharedKey(ResumptionPsk(group_id=group_id, epoch=1, nonce=bytes(32)))),
+            ),
+        ),
+    ]
+    for message in proposals:
+        alice.hear(message)
+        carol.hear(message)
+    staged = alice.group.commit(add=[dave.offer()], psk=[LINK], psks=PSKS, rng=alice.rng, now=NOW)
+    assert set(staged.changes.psk_ids) == {LINK}
+    found.take_up(alice, staged, [dave])
+    assert found.agree()

@@ -29,6 +29,7 @@ from tuiconf.crypto.mls.schedule import (
     NO_SECRET,
     EpochSecrets,
     GroupContext,
+    Joining,
     KnownPsks,
     confirmed_hash,
     interim_hash,
@@ -128,7 +129,7 @@ def make_commit(
     """
     tree = state.tree.copy()
     applied = apply(items, tree, state.context.extensions)
-    mixed_psks = psk_secret(applied.psks, _known_psks(state, psks))
+    mixed_psks = psk_secret(applied.psks, known_psks(state, psks))
     keys, changes, path, known = _surviving(state, tree), applied.changes, None, None
     if with_path:
         path, known = create_path(
@@ -145,33 +146,20 @@ def make_commit(
     commit = Commit(tuple(item.proposal if item.ref is None else item.ref for item in items), path)
     framed = state.messages.frame(state.own_leaf, commit, authenticated_data)
     signed = state.messages.sign(framed, wire_format, state.template.signing_key)
-    context, joiner = _schedule(state, applied, tree, signed, known)
-    secrets = joining(joiner, mixed_psks, context.encode())
-    following, tag = enter_epoch(
-        context,
+    following, tag, secrets = _follow(state, applied, tree, signed, known=known, psk=mixed_psks, keys=keys)
+    welcome = make_welcome(
+        following.context,
         tree,
-        secrets.epoch_secret,
-        own_leaf=state.own_leaf,
-        keys=keys,
-        template=state.template,
-        earlier=state.resumption,
+        tag,
+        applied,
+        secrets,
+        known,
+        signer=state.own_leaf,
+        signing_key=state.template.signing_key,
+        with_tree=tree_in_welcome,
     )
-    return Made(
-        commit=_seal(state, with_tag(signed, tag), rng=rng),
-        welcome=make_welcome(
-            context,
-            tree,
-            tag,
-            applied,
-            secrets,
-            known,
-            signer=state.own_leaf,
-            signing_key=state.template.signing_key,
-            with_tree=tree_in_welcome,
-        ),
-        changes=changes,
-        state=following,
-    )
+    commit_message = _seal(state, with_tag(signed, tag), rng=rng)
+    return Made(commit=commit_message, welcome=welcome, changes=changes, state=following)
 
 
 def process_commit(
@@ -192,7 +180,7 @@ def process_commit(
     Raises:
         MlsError: it is not valid.
     """
-    sender, group_id = message.framed.sender, state.context.group_id
+    sender = message.framed.sender
     items = _resolve(state, sender, commit, stored, now)
     if commit.path is None and needs_path(items):
         raise MlsError("invalid_path", "a commit lacks the path it must have")
@@ -201,7 +189,7 @@ def process_commit(
     changes = _with_committer(applied.changes, state, sender, commit.path) if commit.path else applied.changes
     if any(gone.member.leaf == state.own_leaf for gone in changes.removed):
         return changes, None
-    mixed_psks = psk_secret(applied.psks, _known_psks(state, psks))
+    mixed_psks = psk_secret(applied.psks, known_psks(state, psks))
     keys, known = _with_own_update(_surviving(state, tree), state, tree, own_updates), None
     if commit.path:
         commit.path.leaf_node.check(applied.extensions)
@@ -211,21 +199,12 @@ def process_commit(
             commit.path,
             own_leaf=state.own_leaf,
             keys=keys,
-            group_id=group_id,
+            group_id=state.context.group_id,
             context_for=lambda tree_hash: _context(state, applied, tree_hash).encode(),
             newcomers=applied.newcomers,
         )
         keys = {**{x: key for x, key in keys.items() if tree[x] is not None}, **known.keys}
-    context, joiner = _schedule(state, applied, tree, message, known)
-    following, tag = enter_epoch(
-        context,
-        tree,
-        joining(joiner, mixed_psks, context.encode()).epoch_secret,
-        own_leaf=state.own_leaf,
-        keys=keys,
-        template=state.template,
-        earlier=state.resumption,
-    )
+    following, tag, _ = _follow(state, applied, tree, message, known=known, psk=mixed_psks, keys=keys)
     if not equal(tag, message.confirmation_tag):
         raise MlsError("confirmation_tag", "a commit does not lead where its sender says")
     return changes, following
@@ -246,7 +225,8 @@ def _resolve(
     return chosen.items
 
 
-def _known_psks(state: State, external: Mapping[bytes, bytes]) -> KnownPsks:
+def known_psks(state: State, external: Mapping[bytes, bytes]) -> KnownPsks:
+    """The pre-shared keys a commit may mix in: the caller's, and the group's own."""
     return KnownPsks(external=external, group_id=state.context.group_id, resumption=state.resumption)
 
 
@@ -255,14 +235,32 @@ def _context(state: State, applied: Applied, tree_hash: bytes) -> GroupContext:
     return replace(state.context, epoch=state.context.epoch + 1, tree_hash=tree_hash, extensions=applied.extensions)
 
 
-def _schedule(
-    state: State, applied: Applied, tree: RatchetTree, commit: AuthenticatedContent, known: PathSecrets | None
-) -> tuple[GroupContext, bytes]:
-    """The next epoch's context and joiner secret."""
+def _follow(
+    state: State,
+    applied: Applied,
+    tree: RatchetTree,
+    commit: AuthenticatedContent,
+    *,
+    known: PathSecrets | None,
+    psk: bytes,
+    keys: Mapping[int, bytes],
+) -> tuple[State, bytes, Joining]:
+    """The state after a signed commit, the confirmation tag it must have, and the secrets for a Welcome."""
     confirmed = confirmed_hash(state.interim_transcript_hash, commit.confirmed_input())
     context = replace(_context(state, applied, tree.root_hash()), confirmed_transcript_hash=confirmed)
+    encoded = context.encode()
     commit_secret = known.commit_secret if known else NO_SECRET
-    return context, joiner_secret(state.secrets.init, commit_secret, context.encode())
+    secrets = joining(joiner_secret(state.secrets.init, commit_secret, encoded), psk, encoded)
+    following, tag = enter_epoch(
+        context,
+        tree,
+        secrets.epoch_secret,
+        own_leaf=state.own_leaf,
+        keys=keys,
+        template=state.template,
+        earlier=state.resumption,
+    )
+    return following, tag, secrets
 
 
 def _seal(state: State, message: AuthenticatedContent, *, rng: Random) -> bytes:

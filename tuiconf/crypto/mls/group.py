@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from tuiconf.crypto.mls.commit import State, enter_epoch, make_commit, process_commit
+from tuiconf.crypto.mls.commit import State, enter_epoch, known_psks, make_commit, process_commit
 from tuiconf.crypto.mls.errors import MlsError
 from tuiconf.crypto.mls.framing import MessageEpoch, peek
 from tuiconf.crypto.mls.keypackage import MAX_LIFETIME_S, POLICY_EXTENSION, KeyPackage, KeyPackageBundle
@@ -337,7 +337,8 @@ class Group:
         """A commit of ours. The group is unchanged until the result is merged; throw it away if the relay refuses it.
 
         `psk` names external pre-shared keys to mix in, whose values are in `psks`. `refs` are the remembered
-        proposals to take up: None means all that are valid together, a list exactly those. `with_path` None means
+        proposals to take up: a list means exactly those; None means all that are valid together, without those for
+        pre-shared keys that are not in `psks`. `with_path` None means
         only where RFC 9420 asks for it. `tree_in_welcome` False leaves the tree to `ratchet_tree`.
 
         Raises:
@@ -352,7 +353,7 @@ class Group:
         explicit += [_new_psk(psk_id, rng) for psk_id in psk]
         if extensions is not None:
             explicit.append(GroupContextExtensions(dict(extensions)))
-        items = self._choose(explicit, refs).items
+        items = self._choose(explicit, refs, psks).items
         required = needs_path(items)
         if with_path is False and required:
             raise LocalProtocolError("this commit needs a path")
@@ -376,7 +377,9 @@ class Group:
             if package.ref in self._spent:
                 raise MlsError("duplicate_key", "a key package has been used already")
 
-    def _choose(self, explicit: Sequence[Proposal], refs: Sequence[bytes] | None) -> Selection:
+    def _choose(
+        self, explicit: Sequence[Proposal], refs: Sequence[bytes] | None, psks: Mapping[bytes, bytes]
+    ) -> Selection:
         own = [Proposed(proposal=proposal, sender=self.own_leaf, ref=None) for proposal in explicit]
         tree, extensions = self._state.tree, self._state.context.extensions
         # Our own are inlined: nobody then needs to have seen them.
@@ -386,7 +389,14 @@ class Group:
         }
         try:
             if refs is None:
-                return choose(stored.values(), own, committer=self.own_leaf, tree=tree, extensions=extensions)
+                return choose(
+                    stored.values(),
+                    own,
+                    committer=self.own_leaf,
+                    tree=tree,
+                    extensions=extensions,
+                    psks=known_psks(self._state, psks),
+                )
             chosen = Selection(self.own_leaf)
             for item in [*own, *(stored[ref] for ref in refs)]:
                 chosen.admit(item)

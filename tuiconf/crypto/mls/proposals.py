@@ -9,7 +9,7 @@ from tuiconf.crypto.mls.errors import MlsError
 from tuiconf.crypto.mls.keypackage import KeyPackage
 from tuiconf.crypto.mls.messages import Add, GroupContextExtensions, PreSharedKey, Proposal, Remove, Update
 from tuiconf.crypto.mls.nodes import LeafNode, LeafSource
-from tuiconf.crypto.mls.schedule import ExternalPsk, PskId
+from tuiconf.crypto.mls.schedule import MAX_PSKS, ExternalPsk, KnownPsks, PskId
 from tuiconf.crypto.mls.tree import RatchetTree
 
 
@@ -145,6 +145,8 @@ class Selection:
             case PreSharedKey(psk):
                 if psk.encode() in self._psks:
                     raise MlsError("invalid_proposals", "a pre-shared key is used twice")
+                if len(self._psks) >= MAX_PSKS:
+                    raise MlsError("limit", "a commit mixes in too many pre-shared keys")
                 self._psks.add(psk.encode())
             case GroupContextExtensions(extensions):
                 if self.extensions is not None:
@@ -175,8 +177,11 @@ def choose(
     committer: int,
     tree: RatchetTree,
     extensions: Mapping[int, bytes],
+    psks: KnownPsks,
 ) -> Selection:
     """The explicit proposals and as many of the stored as go with them; removes win over updates, older over newer.
+
+    What a stored proposal could break for everybody is left out, so that nobody can stop commits with one.
 
     Raises:
         MlsError: the explicit ones do not go together.
@@ -186,7 +191,7 @@ def choose(
         chosen.admit(item)
     for item in sorted(stored, key=_precedence):
         try:
-            _check_fits(item.proposal, chosen, tree, extensions)
+            _check_fits(item.proposal, chosen, tree, extensions, psks)
             chosen.admit(item)
         except MlsError:
             continue  # a valid proposal that the others leave no room for (§12.2): its sender may try again
@@ -198,13 +203,18 @@ def _precedence(item: Proposed) -> int:
     return {GroupContextExtensions: 0, Remove: 1}.get(type(item.proposal), 2)
 
 
-def _check_fits(proposal: Proposal, chosen: Selection, tree: RatchetTree, extensions: Mapping[int, bytes]) -> None:
+def _check_fits(
+    proposal: Proposal, chosen: Selection, tree: RatchetTree, extensions: Mapping[int, bytes], psks: KnownPsks
+) -> None:
     match proposal:
         case GroupContextExtensions(new):
             if chosen.extensions is not None:  # said by `admit`, too, but before looking at everybody
                 raise MlsError("invalid_proposals", "the group's extensions are replaced twice")
             for _, node in tree.leaves():
                 node.check(new)
+            for item in chosen.items:
+                if isinstance(item.proposal, Add):
+                    item.proposal.key_package.leaf_node.check(new)
         case Add(key_package):
             leaf_node = key_package.leaf_node
             leaf_node.check(extensions if chosen.extensions is None else chosen.extensions)
@@ -213,7 +223,11 @@ def _check_fits(proposal: Proposal, chosen: Selection, tree: RatchetTree, extens
                 raise MlsError("duplicate_key", "a newcomer has a key that is in the tree already")
         case Update(leaf_node):
             leaf_node.check(extensions if chosen.extensions is None else chosen.extensions)
-        case Remove() | PreSharedKey():
+        case PreSharedKey(psk):
+            # A newcomer has no resumption secret, so one in the same commit would keep it out.
+            if not isinstance(psk, ExternalPsk) or psks.get(psk) is None:
+                raise MlsError("unknown_psk", "a pre-shared key is not known here")
+        case Remove():
             pass
 
 
@@ -246,34 +260,22 @@ def apply(items: Sequence[Proposed], tree: RatchetTree, extensions: Mapping[int,
     new_extensions, changed = _apply_extensions(items, extensions)
     updated = [_apply_update(item, item.proposal, tree) for item in items if isinstance(item.proposal, Update)]
     removed = [_apply_remove(item, item.proposal, tree) for item in items if isinstance(item.proposal, Remove)]
+    added = [_apply_add(item, item.proposal, tree) for item in items if isinstance(item.proposal, Add)]
     packages = [item.proposal.key_package for item in items if isinstance(item.proposal, Add)]
-    adders = [item for item in items if isinstance(item.proposal, Add)]
-    added = tuple((tree.add(package.leaf_node), package) for package in packages)
     psks = tuple(item.proposal.psk for item in items if isinstance(item.proposal, PreSharedKey))
-    if changed is not None:
-        for _, node in tree.leaves():
-            node.check(new_extensions)
-    else:
-        for node in [package.leaf_node for package in packages] + [
-            item.proposal.leaf_node for item in items if isinstance(item.proposal, Update)
-        ]:
-            node.check(new_extensions)
+    new_leaves = [package.leaf_node for package in packages]
+    new_leaves += [item.proposal.leaf_node for item in items if isinstance(item.proposal, Update)]
+    for node in new_leaves if changed is None else [node for _, node in tree.leaves()]:
+        node.check(new_extensions)
     changes = Changes(
-        added=tuple(
-            Added(
-                member=member_at(leaf, package.leaf_node),
-                key_package_ref=package.ref,
-                proposer=item.sender,
-                by_reference=item.ref is not None,
-            )
-            for (leaf, package), item in zip(added, adders, strict=True)
-        ),
+        added=tuple(added),
         removed=tuple(removed),
         updated=tuple(updated),
         extensions=changed,
         psk_ids=tuple(psk.psk_id for psk in psks if isinstance(psk, ExternalPsk)),
     )
-    return Applied(changes=changes, extensions=new_extensions, psks=psks, added=added)
+    places = tuple((new.member.leaf, package) for new, package in zip(added, packages, strict=True))
+    return Applied(changes=changes, extensions=new_extensions, psks=psks, added=places)
 
 
 def _apply_extensions(
@@ -296,3 +298,10 @@ def _apply_remove(item: Proposed, remove: Remove, tree: RatchetTree) -> Removed:
     member = member_at(remove.removed, tree.member(remove.removed))
     tree.remove(remove.removed)
     return Removed(member=member, proposer=item.sender, by_reference=item.ref is not None)
+
+
+def _apply_add(item: Proposed, add: Add, tree: RatchetTree) -> Added:
+    package = add.key_package
+    member = member_at(tree.add(package.leaf_node), package.leaf_node)
+    by_reference = item.ref is not None
+    return Added(member=member, key_package_ref=package.ref, proposer=item.sender, by_reference=by_reference)
