@@ -227,3 +227,24 @@ async def test_a_wildcard_address_serves_both_families() -> None:
             assert handler.peers[0].host == "127.0.0.1"
     finally:
         await endpoint.close()
+
+
+@every_pairing
+async def test_a_client_that_vanished_is_disconnected_after_the_idle_timeout(
+    client_library: Library, relay_library: Library
+) -> None:
+    handler = Recorder()
+    async with (
+        a_relay(relay_library, handler, idle_timeout_s=0.4) as endpoint,
+        a_client(client_library, endpoint.address) as client,
+    ):
+        await until(lambda: handler.log == ["connected"])
+        client._drop_socket()
+        await until(lambda: handler.log == ["connected", "disconnected"])
+        assert endpoint.connections == 0
+        assert not handler.peers[0].send_datagram(b"to nobody")
+        handler.peers[0].send_stream(b"to nobody")
+        handler.peers[0].close(goodbye=b"to nobody")
+        await asyncio.sleep(0.05)
+        assert handler.log == ["connected", "disconnected"]
+        assert endpoint.counters.handler_faults == 0
