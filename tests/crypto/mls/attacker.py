@@ -5,19 +5,29 @@ Reaches into the group on purpose; everything it makes is then given to other me
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
-from tests.crypto.mls.people import Person
-from tuiconf.crypto.mls import ContentType, Group, KeyPackage, WireFormat, codec
+from tests.crypto.mls.people import PSKS, Person
+from tuiconf.crypto.mls import ContentType, Group, KeyPackage, KeyPackageBundle, WireFormat, codec
 from tuiconf.crypto.mls.codec import opaque
 from tuiconf.crypto.mls.commit import State, make_commit
 from tuiconf.crypto.mls.framing import with_tag
-from tuiconf.crypto.mls.messages import AuthenticatedContent, FramedContent, Proposal
+from tuiconf.crypto.mls.messages import (
+    AuthenticatedContent,
+    FramedContent,
+    GroupInfo,
+    HpkeCiphertext,
+    Proposal,
+    Welcome,
+)
 from tuiconf.crypto.mls.nodes import LeafNode, LeafTemplate
 from tuiconf.crypto.mls.proposals import Proposed
+from tuiconf.crypto.mls.schedule import KnownPsks, joining, psk_secret
 from tuiconf.crypto.mls.secret_tree import SecretTree
-from tuiconf.crypto.mls.suite import sign_with_label
-from tuiconf.crypto.primitives import hpke_derive_key_pair
+from tuiconf.crypto.mls.suite import encrypt_with_label, expand_with_label, sign_with_label
+from tuiconf.crypto.mls.welcome import open_info, open_secrets
+from tuiconf.crypto.primitives import aead_seal, hpke_derive_key_pair
 
 __all__ = ["LeafNode", "SecretTree", "hpke_derive_key_pair"]
 
@@ -135,3 +145,26 @@ def template_for(person: Person, package: KeyPackage) -> LeafTemplate:
     return LeafTemplate(
         signing_key=person.signing_key, identity=package.identity, capabilities=package.leaf_node.capabilities
     )
+
+
+def reseal(
+    welcome: bytes,
+    bundle: KeyPackageBundle,
+    signer: Person,
+    *,
+    change: Callable[[GroupInfo], GroupInfo] = lambda info: info,
+    to: KeyPackage | None = None,
+) -> bytes:
+    """A Welcome for `bundle`, its GroupInfo changed and signed again, for the same or another key package."""
+    opened = codec.decode(welcome, Welcome.decode)
+    package, init_private, _ = bundle.private
+    secrets = open_secrets(opened, package, init_private)
+    known = psk_secret(secrets.psks, KnownPsks(external=PSKS))
+    welcome_secret = joining(secrets.joiner_secret, known, None).welcome_secret
+    unsigned = change(open_info(opened.group_info, welcome_secret)).unsigned()
+    signature = sign_with_label(signer.signing_key, b"GroupInfoTBS", unsigned)
+    key, nonce = (expand_with_label(welcome_secret, label, b"", size) for label, size in ((b"key", 16), (b"nonce", 12)))
+    info = aead_seal(key, nonce, unsigned + opaque(signature), b"")
+    target = to or package
+    entry = HpkeCiphertext(*encrypt_with_label(target.init_key, b"Welcome", info, secrets.encode()))
+    return Welcome(secrets=((target.ref, entry),), group_info=info).encode()

@@ -71,6 +71,16 @@ def test_a_key_cannot_be_in_the_tree_twice() -> None:
     assert caught.value.code == "duplicate_key"
 
 
+def test_an_encryption_key_cannot_have_two_owners() -> None:
+    tree, other = tree_of(3), person("somebody else")
+    node = tree.leaf(1)
+    assert node is not None
+    template = LeafTemplate(signing_key=other.signing_key, identity=b"", capabilities=Capabilities())
+    with pytest.raises(MlsError) as caught:
+        tree.add(template.for_key_package(node.encryption_key, (NOW, NOW + 600)))
+    assert caught.value.code == "duplicate_key"
+
+
 def test_a_tree_does_not_grow_for_ever() -> None:
     tree = RatchetTree()
     blank = codec.opaque(b"\x00" * (2 * MAX_MEMBERS) + b"\x01\x01" + leaf_of("last").raw)
