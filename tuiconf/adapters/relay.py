@@ -6,6 +6,7 @@ by a pin that a person accepted before, or by a public certificate authority.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ class RelayConnection:
         self._on_closed = on_closed
         self._deframer = Deframer(MAX_MESSAGE_BYTES)
         self._client: Client | None = None
-        self._sent_at = self._datagram_at = time.monotonic()
+        self._sent_at = self._datagram_at = -math.inf
 
     async def open(self, address: RelayAddress, *, library: str, trust: Trust) -> None:
         """Connect, and see whether it is the right relay.
