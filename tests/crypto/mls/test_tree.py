@@ -163,3 +163,19 @@ def test_a_leaf_moved_to_another_place_is_refused() -> None:
     other.put(2, moved)
     with pytest.raises(MlsError):
         check(alice, other)
+
+
+def test_a_leaf_that_is_unmerged_above_but_merged_below_is_refused() -> None:
+    found = room("Alice", "Bob", "Carol", "Dave")
+    alice = found.people[0]
+    found.take_up(alice, alice.group.commit(psks={}, rng=alice.rng, now=NOW))
+    tree = codec.decode(alice.group.ratchet_tree, RatchetTree.decode)
+    root, below = tree[3], tree[1]
+    assert isinstance(root, ParentNode)
+    assert isinstance(below, ParentNode)
+    check(alice, tree)
+    # No parent hash covers this list, so only the rule itself can find it.
+    tree.put(3, replace(root, unmerged=(1,)))
+    with pytest.raises(MlsError) as caught:
+        check(alice, tree)
+    assert caught.value.code == "invalid_tree"
