@@ -25,7 +25,7 @@ class MlsError(RemoteProtocolError):
     invalid_proposals     the proposals of a commit do not go together (RFC 9420 §12.2)
     invalid_leaf          a leaf node or key package breaks a rule of RFC 9420 §7.3 or §10.1
     lifetime              a key package that is expired, not yet valid, or valid for too long
-    duplicate_key         a key that is already in the tree
+    duplicate_key         a key that is already in the tree, or a key package that has been in it
     invalid_tree          the ratchet tree contradicts itself or its hash
     invalid_path          an UpdatePath does not fit the tree, or its secrets do not fit its keys
     not_for_us            a Welcome for another key package
