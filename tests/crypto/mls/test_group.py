@@ -445,3 +445,14 @@ def test_a_client_lists_the_extensions_it_understands() -> None:
     )
     package = parse_key_package(bundle.key_package, now=NOW)
     assert package.leaf_node.capabilities.extensions == (0xF001, 0xF002)
+
+
+def test_a_group_knows_whether_a_key_package_is_in_it() -> None:
+    found = room("Alice")
+    alice, bob = found.people[0], person("Bob")
+    package, other = bob.offer(), person("Carol").offer()
+    staged = commit(alice, add=[package], psk=[LINK])
+    assert not alice.group.holds(package)
+    found.take_up(alice, staged, [bob])
+    assert [p.group.holds(package) for p in found.people] == [True, True]
+    assert not alice.group.holds(other)
