@@ -6,7 +6,7 @@ as well have cut off.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from tuiconf.conference.membership import Membership
@@ -21,12 +21,17 @@ class Attendance:
     def __init__(self) -> None:
         self.own: int | None = None
         self.connections: set[int] = set()
-        self.absent_since: dict[int, float] = {}
+        self.absent_since: dict[int, float] = {}  # by leaf
 
     def entered(self, own: int, connections: Iterable[int]) -> None:
         """The relay has let us in as connection `own`, beside these."""
         self.own = own
         self.connections = {*connections, own}
+
+    @staticmethod
+    def of(membership: Membership, connections: Collection[int]) -> Callable[[int], bool]:
+        """Whether someone of `membership`, by leaf, has none of these connections."""
+        return lambda leaf: membership.roster.by_leaf[leaf].connection not in connections
 
     def is_gone(self, membership: Membership, leaf: int) -> bool:
         """Whether the relay has no connection of this member."""

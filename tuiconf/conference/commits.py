@@ -7,6 +7,7 @@ The relay takes the first commit for each place; whoever loses processes the win
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
@@ -40,7 +41,7 @@ class Pending:
 
     request: int
     staged: Staged
-    connections: dict[bytes, int]  # of those it adds, by key
+    connections: dict[bytes, frozenset[int]]  # where those it adds have knocked, by key
 
     def message(self, after: int) -> wire.Commit:
         """As it goes to the relay; `after` is the place of the last commit processed."""
@@ -49,7 +50,7 @@ class Pending:
             after=after,
             data=self.staged.commit,
             welcome=self.staged.welcome or b"",
-            welcome_to=sorted(self.connections.values()),
+            welcome_to=sorted(frozenset[int]().union(*self.connections.values())),
         )
 
 
@@ -61,16 +62,19 @@ class Commits:
         self.pending: Pending | None = None
         self._attendance = attendance
         self._asked_to_leave: dict[int, float] = {}
-        self._kicks: dict[int, float] = {}
-        self._hold_until = 0.0
+        self._kicks: dict[bytes, float] = {}  # by key: a leaf may be someone else's before we can commit
+        self._hold_until = -math.inf
+        self._singly = False  # one newcomer at a time, since a batch could not be committed
 
-    def asked_to_leave(self, leaf: int, now: float) -> None:
-        """This member's own removal was proposed, by itself."""
+    def asked_to_leave(self, leaf: int, now: float) -> bool:
+        """This member's own removal was proposed, by itself. False: once more in the same epoch, for nothing."""
+        new = leaf not in self._asked_to_leave
         self._asked_to_leave.setdefault(leaf, now)
+        return new
 
-    def kick(self, leaf: int, now: float) -> None:
-        """Our user, a host, wants this member removed."""
-        self._kicks.setdefault(leaf, now)
+    def kick(self, key: bytes, now: float) -> None:
+        """Our user, a host, wants the member with this key removed."""
+        self._kicks.setdefault(key, now)
 
     def hold(self, until: float) -> None:
         """No commit of ours before then."""
@@ -80,7 +84,8 @@ class Commits:
         """Proposals end with their epoch, and our own commit was made for the one before."""
         self.pending = None
         self._asked_to_leave.clear()
-        self._kicks = {leaf: at for leaf, at in self._kicks.items() if leaf in membership.roster.by_leaf}
+        members = {who.key for who in membership.roster.by_leaf.values()}
+        self._kicks = {key: at for key, at in self._kicks.items() if key in members}
 
     def rank(self, membership: Membership) -> int:
         """How many members are to commit before us; 0 is the room's committer."""
@@ -104,36 +109,44 @@ class Commits:
         """The commit of everything that waits. It changes nothing before the relay has accepted it.
 
         Raises:
-            MlsError, CommitForbidden, LocalProtocolError: it cannot be made; those who knocked for it are refused.
+            MlsError, CommitForbidden, LocalProtocolError: it cannot be made. Several newcomers are tried one by one
+                from now on; a single one is refused.
         """
-        adding = self._knockers(membership)[:MAX_ADDS]
-        remove = self._to_remove(membership, {who.key_package.signature_key for who in adding}, at.now)
+        adding = self._knockers(membership)[: 1 if self._singly else MAX_ADDS]
+        remove = self._to_remove(membership, {who.key for who in adding}, at.now)
         try:
             staged = membership.commit(add=[who.key_package for who in adding], remove=sorted(remove), at=at)
             membership.check(staged, gone=lambda leaf: self._attendance.is_gone(membership, leaf))
         except (MlsError, CommitForbidden, LocalProtocolError):
             self._give_up(adding, at.now)
             raise
-        connections = {who.key_package.signature_key: who.connection for who in adding}
+        self._singly = self._singly and len(self.door) > 1
+        connections = {who.key: who.connections for who in adding}
         self.pending = Pending(request=request, staged=staged, connections=connections)
         return self.pending
 
     def _knockers(self, membership: Membership) -> list[Knocker]:
         """Those to let in. Whoever's package is in the tree already was let in before we could know of it."""
-        waiting = self.door.waiting()
+        waiting = [who for who in self.door.waiting() if who.key not in self._kicks]
         for who in [who for who in waiting if membership.group.holds(who.key_package)]:
-            self.door.refuse(who)
+            self.door.use(who.key_package.ref)
             waiting.remove(who)
         return waiting
 
     def _to_remove(self, membership: Membership, coming: Collection[bytes], now: float) -> set[int]:
         """Leaves to remove inline; those who asked themselves are removed by their own proposals."""
         leaves = {leaf for leaf, since in self._attendance.absent_since.items() if now - since >= VANISH_S}
-        leaves |= {leaf for leaf, who in membership.roster.by_leaf.items() if who.key in coming}
-        return (leaves | set(self._kicks)) - set(self._asked_to_leave) - {membership.own_leaf}
+        named = {*coming, *self._kicks}
+        leaves |= {leaf for leaf, who in membership.roster.by_leaf.items() if who.key in named}
+        return leaves - set(self._asked_to_leave) - {membership.own_leaf}
 
     def _give_up(self, adding: list[Knocker], now: float) -> None:
+        """Of several newcomers one may have made its package so that they cannot go together: try each alone."""
+        if len(adding) > 1:
+            self._singly = True
+            return
         for who in adding:
-            self.door.refuse(who)
-        self._kicks.clear()
+            self.door.use(who.key_package.ref)
+        if not adding:
+            self._kicks.clear()
         self.hold(now + RETRY_S)

@@ -54,7 +54,11 @@ class PresenceTable(_Content, frozen=True, kw_only=True, array_like=True, forbid
     entries: Annotated[list[tuple[U32, U32]], msgspec.Meta(max_length=MAX_PRESENCES)]
 
 
-Content = Chat | Presence | PresenceTable
+class RollCall(_Content, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="roll_call"):
+    """Asks every member to say its `Presence`: the sender lacks someone's."""
+
+
+Content = Chat | Presence | PresenceTable | RollCall
 
 
 class Knock(_Content, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="knock"):

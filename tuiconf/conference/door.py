@@ -1,9 +1,14 @@
-"""Those who knock, until they are let in: kept by everyone in the room, so that whoever commits next can. Pure."""
+"""Those who knock, until they are let in: kept by everyone in the room, so that whoever commits next can. Pure.
+
+A KeyPackage may be shown from several connections: whoever holds the link can play back what another has shown. Its
+Welcome goes to all of them, because only who made the package can open it.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tuiconf.crypto.mls import KeyPackage
@@ -19,10 +24,22 @@ MAX_USED: Final = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knocker:
-    """One who asks to be let in."""
+    """One who asks to be let in, from these connections."""
 
-    connection: int
+    connections: frozenset[int]
     key_package: KeyPackage
+    since: float
+
+    @property
+    def key(self) -> bytes:
+        """Who it is."""
+        return self.key_package.signature_key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Knock:
+    key_package: KeyPackage
+    ref: bytes
     since: float
 
 
@@ -30,17 +47,25 @@ class Door:
     """Pending knocks by connection, and the KeyPackages that were used."""
 
     def __init__(self) -> None:
-        self._waiting: OrderedDict[int, Knocker] = OrderedDict()
+        self._waiting: OrderedDict[int, _Knock] = OrderedDict()
         self._used: OrderedDict[bytes, None] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def has_room(self, connection: int) -> bool:
+        """Whether a knock from there could be noted: ask before the cost of verifying it."""
+        return connection in self._waiting or len(self._waiting) < MAX_KNOCKS
+
     def knock(self, connection: int, key_package: KeyPackage, *, now: float) -> bool:
-        """Note a knock; a repeated one keeps its place. False: refused, as a used package or one too many."""
-        waiting = self._waiting.get(connection)
-        if key_package.ref in self._used or (waiting is None and len(self._waiting) >= MAX_KNOCKS):
+        """Note a knock; one who knocks again keeps its turn. False: refused, as a used package or one too many."""
+        ref = key_package.ref
+        if ref in self._used or not self.has_room(connection):
             return False
-        same = waiting is not None and waiting.key_package.ref == key_package.ref
-        if not same:
-            self._waiting[connection] = Knocker(connection=connection, key_package=key_package, since=now)
+        before = self._waiting.get(connection)
+        same_person = before is not None and before.key_package.signature_key == key_package.signature_key
+        since = before.since if before is not None and same_person else now
+        self._waiting[connection] = _Knock(key_package=key_package, ref=ref, since=since)
         return True
 
     def gone(self, connection: int) -> None:
@@ -52,26 +77,31 @@ class Door:
         for connection in [c for c in self._waiting if c not in connections]:
             del self._waiting[connection]
 
-    def answered(self, signature_key: bytes) -> None:
-        """The one with this key was let in, by whichever package."""
-        for connection, who in list(self._waiting.items()):
-            if who.key_package.signature_key == signature_key:
-                self._use(who.key_package.ref)
-                del self._waiting[connection]
+    def withdraw(self, keys: Collection[bytes]) -> None:
+        """Those with these keys are members and keep up, so they need not be let in; if they must, they knock again."""
+        for connection in [c for c, waiting in self._waiting.items() if waiting.key_package.signature_key in keys]:
+            del self._waiting[connection]
 
-    def refuse(self, knocker: Knocker) -> None:
-        """This package cannot be let in: forget it, and never take it again."""
-        self._use(knocker.key_package.ref)
-        self._waiting.pop(knocker.connection, None)
+    def use(self, ref: bytes) -> None:
+        """The package with this reference was let in, or cannot be: forget it, and never take it again."""
+        for connection in [c for c, waiting in self._waiting.items() if waiting.ref == ref]:
+            del self._waiting[connection]
+        self._used[ref] = None
+        if len(self._used) > MAX_USED:
+            self._used.popitem(last=False)
 
     def waiting(self) -> list[Knocker]:
-        """Those to let in, one for each key (the latest knock counts), first come first."""
-        by_key: dict[bytes, Knocker] = {}
-        for who in self._waiting.values():
-            by_key[who.key_package.signature_key] = who
-        return list(by_key.values())
-
-    def _use(self, ref: bytes) -> None:
-        self._used[ref] = None
-        while len(self._used) > MAX_USED:
-            self._used.popitem(last=False)
+        """Those to let in, one for each key (the latest package counts), first come first."""
+        latest: dict[bytes, _Knock] = {}
+        for knock in self._waiting.values():
+            known = latest.get(knock.key_package.signature_key)
+            latest[knock.key_package.signature_key] = knock if known is None else replace(knock, since=known.since)
+        knockers = [
+            Knocker(
+                connections=frozenset(c for c, other in self._waiting.items() if other.ref == knock.ref),
+                key_package=knock.key_package,
+                since=knock.since,
+            )
+            for knock in latest.values()
+        ]
+        return sorted(knockers, key=lambda who: who.since)

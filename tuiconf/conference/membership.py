@@ -12,10 +12,10 @@ from typing import Final
 from tuiconf.conference import policy as room_policy
 from tuiconf.conference.effects import InstallKeys
 from tuiconf.conference.events import Event, Joined, LeaveReason, ParticipantJoined, ParticipantLeft, Person
-from tuiconf.conference.policy import Policy
+from tuiconf.conference.policy import Policy, PolicyError
 from tuiconf.conference.roster import Participant, Roster, person_of
-from tuiconf.crypto.media_keys import BASE_KEY_BYTES, BASE_KEY_LABEL
-from tuiconf.crypto.mls import Group, KeyPackage, KeyPackageBundle, Removed, Staged
+from tuiconf.crypto.media_keys import BASE_KEY_BYTES, BASE_KEY_LABEL, MAX_LEAVES
+from tuiconf.crypto.mls import Group, KeyPackage, KeyPackageBundle, Member, Removed, Staged
 from tuiconf.crypto.primitives import Random
 from tuiconf.identity.code import security_code
 from tuiconf.identity.credential import Credential, encode_credential
@@ -73,7 +73,7 @@ class Membership:
             rng=me.rng,
             now=int(at.unix),
         )
-        return cls(me, group, Roster.of(group.members()), policy)
+        return cls(me, group, Roster.of(group.members(), epoch=group.epoch), policy)
 
     @classmethod
     def join(cls, me: Self, welcome: bytes, bundle: KeyPackageBundle, at: Instant) -> Membership:
@@ -81,19 +81,29 @@ class Membership:
 
         Raises:
             MlsError: the Welcome is forged, not for us, or made without the link's secret.
-            PolicyError: the group has no policy we understand.
+            PolicyError: the group has no policy we understand, or is larger than media keys can tell apart.
             NotAPerson: a member's credential is not one of ours.
         """
         group = Group.join(welcome, bundle, me.identity.seed, psks=me.psks, now=int(at.unix), required_psk=PSK_ID)
         policy = Policy.decode(group.extensions.get(room_policy.EXTENSION_TYPE))
-        return cls(me, group, Roster.of(group.members()), policy)
+        members = group.members()
+        if any(member.leaf >= MAX_LEAVES for member in members):
+            raise PolicyError("the group is larger than a call can be")
+        return cls(me, group, Roster.of(members, epoch=group.epoch), policy)
+
+    @property
+    def group_id(self) -> bytes:
+        """The group's name, the same in all its epochs."""
+        return self.group.group_id
 
     @property
     def epoch(self) -> int:
+        """The group's epoch."""
         return self.group.epoch
 
     @property
     def own_leaf(self) -> int:
+        """Where we are in the tree."""
         return self.group.own_leaf
 
     @property
@@ -152,25 +162,40 @@ class Membership:
     def adopt(self, staged: Staged, *, gone: Callable[[int], bool]) -> list[Event]:
         """Move to the epoch of a checked commit.
 
-        Returns the events about those who came and went; whoever is replaced by a new leaf of the same key
-        has done neither.
+        Returns the events about those who came and went; whoever is replaced by a new leaf of the same key and
+        name has done neither.
         """
         changes = staged.changes
-        coming = {added.member.signature_key for added in changes.added}
-        going = {removed.member.signature_key for removed in changes.removed}
+        coming = {_who(added.member) for added in changes.added}
+        going = {_who(removed.member) for removed in changes.removed}
         left = [
             (self.roster.by_leaf[removed.member.leaf], self._why(removed, gone=gone))
             for removed in changes.removed
-            if removed.member.signature_key not in coming
+            if _who(removed.member) not in coming
         ]
+        people = [person_of(added.member, since=staged.epoch) for added in changes.added]
         self.group = staged.merge()
-        for removed in changes.removed:
-            del self.roster.by_leaf[removed.member.leaf]
-        people = [person_of(added.member) for added in changes.added]
-        self.roster.by_leaf.update((who.leaf, who) for who in people)
+        self.roster.replace((removed.member.leaf for removed in changes.removed), people, epoch=self.epoch)
         return [
             *(self._left(who, reason) for who, reason in left),
-            *(self._joined(who) for who in people if who.key not in going),
+            *(self._joined(who) for who in people if (who.key, who.credential) not in going),
+        ]
+
+    def changes_since(self, before: Membership, *, gone: Callable[[int], bool]) -> list[Event]:
+        """The events about those who came and went between an earlier membership and this one, unseen by us.
+
+        `gone(leaf)` is of the earlier one. Why someone is no longer here nobody told us: whoever was not gone was
+        removed, as far as we can know.
+        """
+        old = {(who.key, who.credential): who for who in before.roster.by_leaf.values()}
+        new = {(who.key, who.credential): who for who in self.roster.by_leaf.values()}
+        return [
+            *(
+                self._left(who, "vanished" if gone(who.leaf) else "removed")
+                for them, who in old.items()
+                if them not in new
+            ),
+            *(self._joined(who) for them, who in new.items() if them not in old),
         ]
 
     def _why(self, removed: Removed, *, gone: Callable[[int], bool]) -> LeaveReason:
@@ -183,3 +208,8 @@ class Membership:
 
     def _joined(self, who: Participant) -> ParticipantJoined:
         return ParticipantJoined(participant=who.as_person(self.policy.hosts), epoch=self.epoch)
+
+
+def _who(member: Member) -> tuple[bytes, bytes]:
+    """What makes someone the same person to people: the key and the name."""
+    return member.signature_key, member.identity

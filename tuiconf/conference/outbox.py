@@ -1,66 +1,87 @@
-"""Messages for the group that the relay has not yet taken: kept until it has, so that none is lost. Pure."""
+"""Messages for the group that the relay has not yet taken: kept until it has, so that none is lost. Pure.
+
+One is under way at a time, so they arrive in the order they were said even when the relay refuses some for haste,
+and a receiver can tell by its number alone whether a line was shown already.
+"""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import deque
+from dataclasses import dataclass
 from typing import Final
 
-from tuiconf.conference.content import Content
+from tuiconf.conference.content import Chat, Content
 
 # A person types a line a second at most; a script that floods is told so instead of filling memory.
 MAX_WAITING: Final = 256
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class _Sent:
+    request: int
+    content: Content
+    sealed: bytes
+
+
 class Outbox:
-    """What is to be said, in order, and under which request it went out, if it did.
+    """What is to be said, in order.
 
     The content is kept, not the ciphertext: after an epoch change or a reconnection it is sealed anew.
     """
 
     def __init__(self) -> None:
-        self._unsent: list[Content] = []
-        self._sent: OrderedDict[int, tuple[Content, bytes]] = OrderedDict()
+        self._unsent: deque[Content] = deque()
+        self._sent: _Sent | None = None
 
     def __len__(self) -> int:
-        return len(self._unsent) + len(self._sent)
+        return len(self._unsent) + (self._sent is not None)
 
     @property
-    def unsent(self) -> bool:
-        """Whether something is still to be sent."""
-        return bool(self._unsent)
+    def ready(self) -> bool:
+        """Whether there is something to send, and nothing under way."""
+        return self._sent is None and bool(self._unsent)
 
-    def add(self, content: Content) -> bool:
+    def add(self, line: Chat) -> bool:
         """Keep this until it is taken; False when too much waits already."""
         if len(self) >= MAX_WAITING:
             return False
-        self._unsent.append(content)
+        self._unsent.append(line)
         return True
 
-    def take_unsent(self) -> list[Content]:
-        """What is to be sealed and sent now."""
-        unsent, self._unsent = self._unsent, []
-        return unsent
+    def add_urgent(self, content: Content) -> None:
+        """Keep this, to be sent before all lines, in place of any unsent one of its kind."""
+        self.drop(type(content))
+        self._unsent.appendleft(content)
+
+    def drop(self, kind: type[Content]) -> None:
+        """What is unsent of this kind is no longer true."""
+        self._unsent = deque(waiting for waiting in self._unsent if not isinstance(waiting, kind))
+
+    def take(self) -> Content | None:
+        """What is to be sealed and sent now, if anything; then call `sent`."""
+        return self._unsent.popleft() if self.ready else None
 
     def sent(self, request: int, content: Content, sealed: bytes) -> None:
         """It went to the relay under this request."""
-        self._sent[request] = (content, sealed)
+        self._sent = _Sent(request=request, content=content, sealed=sealed)
 
     def taken(self, request: int) -> None:
         """The relay gave it a place."""
-        self._sent.pop(request, None)
+        if self._sent is not None and self._sent.request == request:
+            self._sent = None
 
     def seen(self, sealed: bytes) -> None:
         """It came back in a replay: the relay had taken it."""
-        for request, (_, data) in list(self._sent.items()):
-            if data == sealed:
-                del self._sent[request]
+        if self._sent is not None and self._sent.sealed == sealed:
+            self._sent = None
 
     def refused(self, request: int) -> None:
         """The relay did not take it now: it is to be sent again."""
-        if (entry := self._sent.pop(request, None)) is not None:
-            self._unsent.append(entry[0])
+        if self._sent is not None and self._sent.request == request:
+            self.resend()
 
     def resend(self) -> None:
-        """The connection is a new one: whatever was not taken is to be sent again, in its order."""
-        self._unsent = [content for content, _ in self._sent.values()] + self._unsent
-        self._sent.clear()
+        """What is under way was not taken, as far as we can know: it is to be sent again, first."""
+        if self._sent is not None:
+            self._unsent.appendleft(self._sent.content)
+            self._sent = None

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol
 
 import msgspec
 
 from tuiconf.conference.roster import NotAPerson, Roster, person_of
+from tuiconf.crypto.media_keys import MAX_LEAVES
 from tuiconf.crypto.mls import Changes, Removed, Staged
 from tuiconf.errors import RemoteProtocolError
 from tuiconf.identity.link import PSK_ID
@@ -77,6 +78,26 @@ class Policy:
         return policy
 
 
+class State(Protocol):
+    """What of a membership a way back is judged by."""
+
+    @property
+    def group_id(self) -> bytes:
+        """The group's name."""
+
+    @property
+    def epoch(self) -> int:
+        """Its epoch."""
+
+    @property
+    def roster(self) -> Roster:
+        """Who is in it."""
+
+    @property
+    def policy(self) -> Policy:
+        """What is allowed in it."""
+
+
 def check(staged: Staged, *, policy: Policy, roster: Roster, gone: Callable[[int], bool]) -> None:
     """Allow the commit, or say which rule it breaks.
 
@@ -95,12 +116,38 @@ def check(staged: Staged, *, policy: Policy, roster: Roster, gone: Callable[[int
     _check_removed(changes, staged.committer, policy=policy, roster=roster, gone=gone)
 
 
+def check_way_back(before: State, after: State, *, gone: Callable[[int], bool], room_went_on: bool) -> None:
+    """Whether a member may let itself be welcomed back into this group, in which it saw not every commit.
+
+    What `check` would have refused may not come in by this door: another member could pretend that there were
+    commits we missed, and welcome us into a group of its own making. So nobody may be missing whom the relay still
+    has, unless the relay has told us itself that the room went on without us (`room_went_on`); then it may even be
+    another group. `gone(leaf)` is of `before`.
+
+    Raises:
+        CommitForbidden: with `code` naming the rule. We stay what we are.
+    """
+    if after.group_id != before.group_id:
+        if room_went_on:
+            return
+        raise CommitForbidden("other_group")
+    if after.epoch <= before.epoch:
+        raise CommitForbidden("older_epoch")
+    if after.policy != before.policy:
+        raise CommitForbidden("policy_change")
+    here = {who.key for who in after.roster.by_leaf.values()}
+    if not room_went_on and any(not (who.key in here or gone(leaf)) for leaf, who in before.roster.by_leaf.items()):
+        raise CommitForbidden("removed_unseen")
+
+
 def _check_added(changes: Changes) -> None:
     if changes.added and PSK_ID not in changes.psk_ids:
         raise CommitForbidden("added_without_link")
     for added in changes.added:
+        if added.member.leaf >= MAX_LEAVES:
+            raise CommitForbidden("too_many")
         try:
-            person_of(added.member)
+            person_of(added.member, since=0)
         except NotAPerson as error:
             raise CommitForbidden("bad_credential") from error
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from tuiconf.conference.events import Person
 from tuiconf.crypto.mls import KeyPackage, Member
 from tuiconf.errors import RemoteProtocolError
 from tuiconf.identity.credential import CredentialError, parse_credential
 from tuiconf.identity.keys import fingerprint
+
+# How many epochs back someone who is gone is remembered: as many as MLS still opens messages of.
+REMEMBERED_EPOCHS: Final = 3
 
 
 class NotAPerson(RemoteProtocolError):
@@ -23,6 +27,7 @@ class Participant:
     """A member, and where the relay has them."""
 
     leaf: int
+    since: int  # the first epoch in which we know them at this leaf
     key: bytes
     credential: bytes
     name: str
@@ -40,33 +45,48 @@ class Participant:
 
 @dataclass(slots=True)
 class Roster:
-    """All members of the current epoch, by leaf."""
+    """All members of the current epoch, by leaf, and those of the last few epochs who are gone."""
 
     by_leaf: dict[int, Participant] = field(default_factory=dict)
+    _departed: list[tuple[int, Participant]] = field(default_factory=list)  # (last epoch, who)
 
     @classmethod
-    def of(cls, members: Iterable[Member]) -> Roster:
+    def of(cls, members: Iterable[Member], *, epoch: int) -> Roster:
         """The roster of a group just created or joined.
 
         Raises:
             NotAPerson: one member's credential is not one of ours.
         """
-        return cls({member.leaf: person_of(member) for member in members})
+        return cls({member.leaf: person_of(member, since=epoch) for member in members})
 
     def leaf_of_key(self, key: bytes) -> int | None:
         """The leaf that signs with `key`."""
         return next((leaf for leaf, who in self.by_leaf.items() if who.key == key), None)
 
-    def name_connection(self, leaf: int, connection: int) -> None:
-        """`leaf` says which connection is theirs."""
-        if (who := self.by_leaf.get(leaf)) is not None:
+    def at(self, leaf: int, *, epoch: int) -> Participant | None:
+        """Who sat at `leaf` in an epoch that is not over for long: a leaf that is left is given to the next."""
+        who = self.by_leaf.get(leaf)
+        if who is not None and who.since <= epoch:
+            return who
+        return next((gone for last, gone in self._departed if gone.leaf == leaf and gone.since <= epoch <= last), None)
+
+    def replace(self, going: Iterable[int], coming: Iterable[Participant], *, epoch: int) -> None:
+        """From `epoch` on, those at the leaves `going` are gone, and `coming` are here."""
+        self._departed = [entry for entry in self._departed if entry[0] >= epoch - REMEMBERED_EPOCHS]
+        self._departed += [(epoch - 1, self.by_leaf.pop(leaf)) for leaf in going]
+        self.by_leaf.update((who.leaf, who) for who in coming)
+
+    def name_connection(self, leaf: int, connection: int, *, epoch: int) -> None:
+        """Whoever was at `leaf` in `epoch` says which connection is theirs."""
+        who = self.by_leaf.get(leaf)
+        if who is not None and who.since <= epoch:
             self.by_leaf[leaf] = replace(who, connection=connection, spoke_for_itself=True)
 
-    def hear_of_connections(self, entries: Iterable[tuple[int, int]]) -> None:
+    def hear_of_connections(self, entries: Iterable[tuple[int, int]], *, epoch: int) -> None:
         """Another member says which connections are whose: believed only of those who have not spoken."""
         for leaf, connection in entries:
             who = self.by_leaf.get(leaf)
-            if who is not None and not who.spoke_for_itself:
+            if who is not None and who.since <= epoch and not who.spoke_for_itself:
                 self.by_leaf[leaf] = replace(who, connection=connection)
 
     def forget_connections(self) -> None:
@@ -79,14 +99,15 @@ class Roster:
         return [(leaf, who.connection) for leaf, who in self.by_leaf.items() if who.connection is not None]
 
 
-def person_of(member: Member) -> Participant:
-    """The participant a leaf stands for.
+def person_of(member: Member, *, since: int) -> Participant:
+    """The participant a leaf stands for from the epoch `since` on.
 
     Raises:
         NotAPerson: the credential is not one of ours, or not for the leaf's key.
     """
     return Participant(
         leaf=member.leaf,
+        since=since,
         key=member.signature_key,
         credential=member.identity,
         name=_name_in(member.identity, member.signature_key),

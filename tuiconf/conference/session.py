@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from relay_quic import wire
-from tuiconf.conference import content, notes
-from tuiconf.conference.attendance import Attendance
-from tuiconf.conference.commits import BATCH_S, RETRY_S, Commits, Pending
+from tuiconf.conference import content
+from tuiconf.conference.attendance import VANISH_S, Attendance
+from tuiconf.conference.chat import ChatLog
+from tuiconf.conference.commits import BATCH_S, RETRY_S, TAKE_OVER_S, Commits, Pending
 from tuiconf.conference.effects import Effect, Emit, Finish, Reconnect, Send
 from tuiconf.conference.events import (
     ChatReceived,
@@ -27,40 +27,33 @@ from tuiconf.conference.events import (
     Reconnecting,
     Waiting,
 )
-from tuiconf.conference.knocking import Knocking
+from tuiconf.conference.knocking import FIRST_PAUSE_S, Knocking
 from tuiconf.conference.membership import Instant, Membership, Self
+from tuiconf.conference.order import Missed, Opened, open_ordered
 from tuiconf.conference.outbox import Outbox
-from tuiconf.conference.policy import CommitForbidden, PolicyError
-from tuiconf.conference.roster import NotAPerson, check_key_package
-from tuiconf.crypto.mls import (
-    Application,
-    ContentType,
-    MlsError,
-    ProposalReceived,
-    Remove,
-    Staged,
-    parse_key_package,
-    peek,
-)
-from tuiconf.errors import LocalProtocolError, RemoteProtocolError
+from tuiconf.conference.place import Place, Return
+from tuiconf.conference.policy import CommitForbidden, PolicyError, check_way_back
+from tuiconf.conference.presences import Presences
+from tuiconf.conference.reception import Reception
+from tuiconf.conference.roster import NotAPerson
+from tuiconf.conference.stranding import Stranding
+from tuiconf.crypto.mls import Application, MlsError, ProposalReceived, Remove, Staged
+from tuiconf.errors import LocalProtocolError
 from tuiconf.identity.link import LinkKeys
 
 # How long the oldest connection in a room waits to be let in before it concludes that nobody is there to do so
 # and creates the group. Longer than members need to come back after a restart of the relay.
 SOLITUDE_S: Final = 3.0
 
-# After a restart of the relay nobody commits until the others had time to come back as well.
+# After a restart of the relay nobody commits until the others had time to come back as well, and after a false
+# alarm until they have said that they are here.
 SETTLE_S: Final = 2.0
 
 # How long one who leaves waits for the commit that removes them; then the relay's word must do.
 LEAVE_S: Final = 1.5
 
-# Messages of a later epoch mean that a commit was missed. It may still arrive in this time.
-STRANDED_S: Final = 1.0
-
-# How long a member who seems stranded knocks before it takes that for a false alarm: the header that told of a
-# later epoch is not authenticated, and someone with the link may have made it up.
-FALSE_ALARM_S: Final = 10.0
+# One who comes back after so long may have been removed for being gone, by a host as well as by anyone else.
+AWAY_LONG_S: Final = 0.75 * VANISH_S
 
 
 class Phase(enum.Enum):
@@ -93,29 +86,12 @@ _LINKS: Final[Mapping[LinkState, frozenset[LinkState]]] = {
     LinkState.IN_ROOM: frozenset({LinkState.OFFLINE}),
 }
 
-# Which MLS content the relay may call by which name. A commit passed off as anything else would escape the order
-# of commits, and split the group.
-_KINDS: Final[Mapping[wire.Kind, ContentType]] = {
-    wire.Kind.COMMIT: ContentType.COMMIT,
-    wire.Kind.HANDSHAKE: ContentType.PROPOSAL,
-    wire.Kind.APPLICATION: ContentType.APPLICATION,
-}
-
 # After these there is no point in trying again with the same link or at the same relay.
 _FATAL_BEFORE_JOINING: Final[Mapping[wire.GoodbyeCode, str]] = {
     wire.GoodbyeCode.BAD_PROOF: "the relay did not accept the link",
     wire.GoodbyeCode.ROOM_FULL: "the room is full",
     wire.GoodbyeCode.RELAY_FULL: "the relay is full",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class _Standing:
-    """What the relay knows this connection by: what is needed to resume it."""
-
-    incarnation: bytes
-    connection: int
-    token: bytes
 
 
 class Session:
@@ -131,28 +107,26 @@ class Session:
         self.phase = Phase.OUTSIDE
         self.link_state = LinkState.OFFLINE
         self._membership: Membership | None = None
-        self._was_member = False
-        self._group_id = b""
+        self._before: Membership | None = None  # the last one the front ends were told of
         # the relay
-        self._standing: _Standing | None = None
+        self._place = Place()
         self._attendance = Attendance()
-        self._last_seq = 0
-        self._last_commit = 0
-        self._replay_until: int | None = None
-        self._request = 0
         self._entered_at = 0.0
-        self._lost = False  # `reconnecting` was told, and `reconnected` was not yet
+        self._catching_up = False  # resumed, and not all that was missed is here
+        self._lost_at: float | None = None  # `reconnecting` was told, and `reconnected` was not yet
+        self._away_s = 0.0
         # what waits
         self._commits = Commits(self._attendance)
         self._outbox = Outbox()
         self._say_after = 0.0
-        self._knocking: Knocking | None = None
-        self._told_waiting = False
-        self._stranded_since: float | None = None
         self._leave_by: float | None = None
-        # chat lines are numbered, so that one sent again after a restart of the relay is shown once
-        self._chat_number = 0
-        self._heard: dict[bytes, int] = {}
+        # each its own part of the conversation
+        self._chat = ChatLog()
+        self._presences = Presences(self._attendance, self._outbox)
+        self._reception = Reception(me, keys, self._attendance, self._commits)
+        self._knocking = Knocking(me)
+        self._told_waiting = False
+        self._stranding = Stranding()
 
     @property
     def membership(self) -> Membership | None:
@@ -164,15 +138,7 @@ class Session:
     def connected(self, at: Instant) -> list[Effect]:
         """A connection to the relay stands: ask to enter the room."""
         self._move_link(LinkState.ENTERING)
-        resume = None
-        if (standing := self._standing) is not None:
-            resume = wire.Resume(
-                incarnation=standing.incarnation,
-                connection=standing.connection,
-                token=standing.token,
-                after=self._last_seq,
-            )
-        return [Send(message=wire.Enter(room=self._keys.room_id, proof=self._keys.proof, resume=resume))]
+        return [Send(message=self._place.enter(self._keys))]
 
     def disconnected(self, at: Instant) -> list[Effect]:
         """The connection is gone, or could not be made; the shell tries again."""
@@ -180,9 +146,9 @@ class Session:
             self._move_link(LinkState.OFFLINE)
         if self.phase is Phase.LEAVING:
             return self._finish(LeftReason.LEFT)
-        if self.phase is Phase.ENDED or self._lost:
+        if self.phase is Phase.ENDED or self._lost_at is not None:
             return []
-        self._lost = True
+        self._lost_at = at.now
         return [Emit(event=Reconnecting())]
 
     def receive(self, message: wire.RelayMessage, at: Instant) -> list[Effect]:
@@ -193,6 +159,13 @@ class Session:
             return self._goodbye(message)
         if (self.link_state is LinkState.ENTERING) is not isinstance(message, wire.Entered):
             return [_failure("relay_order", "the relay answered out of order"), Reconnect()]
+        effects = self._dispatch(message, at)
+        self._attendance.settle(self._membership, at.now)
+        if isinstance(message, wire.Gone) and message.left and self._membership is not None:
+            self._attendance.will_not_return(self._membership, message.connection, at.now)
+        return effects
+
+    def _dispatch(self, message: wire.RelayMessage, at: Instant) -> list[Effect]:
         match message:
             case wire.Entered():
                 return self._entered(message, at)
@@ -208,10 +181,13 @@ class Session:
                 return self._noted(message, at)
             case wire.Came(connection=connection):
                 self._attendance.connections.add(connection)
-                self._attendance.settle(self._membership, at.now)
-                return []
-            case wire.Gone():
-                return self._gone(message, at)
+                self._knocking.hasten(at.now)
+            case wire.Gone(connection=connection):
+                self._attendance.connections.discard(connection)
+                self._commits.door.gone(connection)
+            case wire.Goodbye():
+                pass
+        return []
 
     def handle_timer(self, at: Instant) -> list[Effect]:
         """Do what is due. Cheap when nothing is: call it at `next_timer`, and as often as one likes."""
@@ -221,9 +197,12 @@ class Session:
             return []
         effects = self._notice_stranding(at)
         effects += self._knock(at)
-        if self.phase is Phase.OUTSIDE and self._attendance.is_oldest() and at.now >= self._entered_at + SOLITUDE_S:
+        if (alone_until := self._solitude_due()) is not None and at.now >= alone_until:
             effects += self._create(at)
-        if self.phase is Phase.MEMBER:
+        if self._may_speak and self._membership is not None:
+            call_at = self._presences.due(self._membership, self._commits.rank(self._membership))
+            if call_at is not None and at.now >= call_at:
+                self._presences.call_roll(at.now)
             effects += self._flush(at)
             effects += self._commit_if_due(at)
         return effects
@@ -231,13 +210,12 @@ class Session:
     def next_timer(self) -> float | None:
         """When `handle_timer` has something to do next, in the shell's monotonic seconds; None: nothing waits."""
         times = [self._leave_by]
-        if self.link_state is LinkState.IN_ROOM:
-            times.append(self._knocking.next_at if self._knocking is not None else None)
-            times.append(self._entered_at + SOLITUDE_S if self.phase is Phase.OUTSIDE else None)
-            times.append(self._stranding_due())
-            if self._membership is not None and self.phase is Phase.MEMBER and self._stranded_since is None:
+        if self.link_state is LinkState.IN_ROOM and self.phase is not Phase.ENDED:
+            times += [self._knocking.next_at, self._solitude_due(), self._stranding_due()]
+            if self._may_speak and self._membership is not None:
                 times.append(self._commits.due(self._membership))
-            times.append(self._say_after if self._outbox.unsent else None)
+                times.append(self._presences.due(self._membership, self._commits.rank(self._membership)))
+                times.append(self._say_after if self._outbox.ready else None)
         return min((time for time in times if time is not None), default=None)
 
     # --- what the user asks
@@ -246,12 +224,9 @@ class Session:
         """Send a line of chat to everyone in the group; it is kept until the relay has taken it.
 
         Raises:
-            LocalProtocolError: it is empty or too long, or too much is waiting.
+            LocalProtocolError: it is empty, too long or not text, or too much is waiting.
         """
-        if not 0 < len(text) <= content.MAX_CHAT_CHARACTERS:
-            raise LocalProtocolError(f"a chat line has 1 to {content.MAX_CHAT_CHARACTERS} characters")
-        self._chat_number = max(self._chat_number + 1, int(at.unix * 1000))
-        if not self._outbox.add(content.Chat(number=self._chat_number, text=text)):
+        if not self._outbox.add(self._chat.line(text, unix=at.unix)):
             raise LocalProtocolError("too many chat lines are waiting to be sent")
         return self._flush(at)
 
@@ -266,16 +241,17 @@ class Session:
             raise LocalProtocolError("not in the call")
         if not membership.is_host:
             raise LocalProtocolError("only a host can remove someone")
-        if leaf == membership.own_leaf or leaf not in membership.roster.by_leaf:
+        who = membership.roster.by_leaf.get(leaf)
+        if who is None or leaf == membership.own_leaf:
             raise LocalProtocolError("there is no such participant to remove")
-        self._commits.kick(leaf, at.now)
+        self._commits.kick(who.key, at.now)
         return self.handle_timer(at)
 
     def leave(self, at: Instant) -> list[Effect]:
         """Leave: ask the others for the commit that ends our membership, and go when it is there, or soon."""
         if self.phase in (Phase.LEAVING, Phase.ENDED):
             return []
-        alone = self._membership is None or len(self._membership.roster.by_leaf) == 1
+        alone = self._attendance.others() == 0 or self._membership is None or len(self._member.roster.by_leaf) == 1
         if self.phase is Phase.OUTSIDE or alone or self.link_state is not LinkState.IN_ROOM:
             return self._finish(LeftReason.LEFT)
         self._move(Phase.LEAVING)
@@ -286,143 +262,137 @@ class Session:
 
     def _entered(self, message: wire.Entered, at: Instant) -> list[Effect]:
         self._move_link(LinkState.IN_ROOM)
-        before = self._standing
-        self._standing = _Standing(incarnation=message.incarnation, connection=message.connection, token=message.token)
+        how = self._place.entered(message)
         self._attendance.entered(message.connection, message.connections)
         self._commits.door.keep(self._attendance.connections)
         self._entered_at = at.now
-        if message.resumed:
-            return self._resumed(message, at)
-        self._last_seq, self._last_commit = message.last_seq, message.last_commit
+        self._away_s = at.now - self._lost_at if self._lost_at is not None else 0.0
+        self._catching_up = how is Return.RESUMED
         if self._membership is None:
-            return self._begin_outside(at)
-        if before is not None and before.incarnation == message.incarnation:
-            return self._return_too_late(at)
-        return self._return_to_new_room(at)
+            return self._arrive(message, at)
+        return self._come_back(self._membership, how, at)
 
-    def _resumed(self, message: wire.Entered, at: Instant) -> list[Effect]:
-        """Everything missed follows, up to `last_seq`; what we had sent comes back in it, or was lost."""
-        self._replay_until = message.last_seq
-        self._attendance.settle(self._membership, at.now)
-        if self._membership is None:
-            return self._begin_outside(at) if self._knocking is None else self._knock(at)
-        return [*self._back_online(rejoined=False), *self._replayed(at)]
+    def _arrive(self, message: wire.Entered, at: Instant) -> list[Effect]:
+        """Not a member: the room's creator makes the group unless others can have made one, everyone else knocks."""
+        if self._creator and message.last_commit == 0:
+            return self._create(at)
+        if not self._knocking.active:
+            self._knocking.begin(at)
+        return [*self._knock(at), *self._caught_up(at)]
 
-    def _replayed(self, at: Instant) -> list[Effect]:
+    def _come_back(self, membership: Membership, how: Return, at: Instant) -> list[Effect]:
+        if how is Return.RESUMED:
+            return [*self._back_online(), *self._caught_up(at)]
+        self._commits.pending = None
+        self._outbox.resend()
+        if how is Return.TOO_LATE:
+            self._stranding.cut(room_went_on=True)
+            return self._notice_stranding(at) + self._knock(at)
+        if how is Return.NEW_ROOM:
+            self._presences.forget(membership)
+            self._commits.hold(at.now + SETTLE_S)
+        self._presences.announce(membership, at.now)
+        return [*self._back_online(), *self._flush(at)]
+
+    def _caught_up(self, at: Instant) -> list[Effect]:
         """At the end of a replay: whatever of ours did not come back in it is sent again."""
-        if self._replay_until is None or self._last_seq < self._replay_until:
+        if not self._catching_up or self._place.replaying:
             return []
-        self._replay_until = None
+        self._catching_up = False
         self._commits.pending = None
         self._outbox.resend()
         return self._flush(at)
 
-    def _return_to_new_room(self, at: Instant) -> list[Effect]:
-        """The relay started anew: the group goes on, and everyone says again who is where."""
-        self._member.roster.forget_connections()
-        self._commits.pending = None
-        self._commits.hold(at.now + SETTLE_S)
-        self._outbox.resend()
-        effects = [*self._back_online(rejoined=False), *self._say_presence(), *self._flush(at)]
-        self._attendance.settle(self._membership, at.now)
-        return effects
-
-    def _return_too_late(self, at: Instant) -> list[Effect]:
-        """The room went on without us for too long to catch up: knock, as the member we were."""
-        self._commits.pending = None
-        self._outbox.resend()
-        self._stranded_since = at.now - STRANDED_S
-        self._attendance.settle(self._membership, at.now)
-        return self._notice_stranding(at) + self._knock(at)
-
-    def _begin_outside(self, at: Instant) -> list[Effect]:
-        if self._creator and self._attendance.others() == 0:
-            return self._create(at)
-        self._knocking = Knocking.begin(self._me, at)
-        return self._knock(at)
-
-    def _back_online(self, *, rejoined: bool) -> list[Effect]:
-        if not self._lost and not rejoined:
+    def _back_online(self) -> list[Effect]:
+        if self._lost_at is None or self._stranding.cut_off:
             return []
-        self._lost = False
-        return [Emit(event=Reconnected(epoch=self._member.epoch, rejoined=rejoined))]
+        self._lost_at = None
+        return [Emit(event=Reconnected(epoch=self._member.epoch, rejoined=False))]
 
     def _goodbye(self, message: wire.Goodbye) -> list[Effect]:
-        if not self._was_member and (sentence := _FATAL_BEFORE_JOINING.get(message.reason)) is not None:
+        if self._before is None and (sentence := _FATAL_BEFORE_JOINING.get(message.reason)) is not None:
             return [_failure(message.reason.value, sentence, fatal=True), *self._finish(LeftReason.FAILED)]
         if message.reason in (wire.GoodbyeCode.REPLACED, wire.GoodbyeCode.PROTOCOL):
-            self._standing = None
+            self._place.forget_standing()
         return [Reconnect()]
 
     # --- knocking, and being let in
 
     def _knock(self, at: Instant) -> list[Effect]:
-        if self._knocking is None or at.now < self._knocking.next_at:
+        if self._knocking.next_at is None or at.now < self._knocking.next_at:
             return []
-        knock = content.Knock(key_package=self._knocking.knocked(at, self._me))
-        effects: list[Effect] = []
-        if self._attendance.others():
-            sealed = notes.seal(knock, self._keys, rng=self._me.rng)
-            effects.append(Send(message=wire.Note(to=None, data=sealed)))
+        key_package = self._knocking.knocked(at)
+        effects: list[Effect] = [self._reception.knock(key_package)] if self._attendance.others() else []
         if self.phase is Phase.OUTSIDE and not self._told_waiting:
             self._told_waiting = True
             effects.append(Emit(event=Waiting()))
         return effects
 
+    def _solitude_due(self) -> float | None:
+        """When the oldest connection in the room creates the group."""
+        if self.phase is not Phase.OUTSIDE or not self._attendance.is_oldest():
+            return None
+        return self._entered_at + SOLITUDE_S
+
     def _create(self, at: Instant) -> list[Effect]:
         """Start the group: as its creator, or because nobody is here who could let us in."""
-        self._knocking = None
         return self._become_member(Membership.create(self._me, at), at)
 
     def _welcomed(self, message: wire.Welcome, at: Instant) -> list[Effect]:
-        self._last_seq = max(self._last_seq, message.seq)
-        self._last_commit = max(self._last_commit, message.seq)
-        if self._knocking is None or self.phase not in (Phase.OUTSIDE, Phase.MEMBER):
-            return []
+        self._place.reached(message.seq, commit=True)
+        effects: list[Effect] = []
+        if self.phase is Phase.OUTSIDE or (self.phase is Phase.MEMBER and self._knocking.active):
+            effects = self._try_welcome(message.data, at)
+        return [*effects, *self._caught_up(at)]
+
+    def _try_welcome(self, data: bytes, at: Instant) -> list[Effect]:
         try:
-            membership = Membership.join(self._me, message.data, self._knocking.bundle, at)
-        except (MlsError, PolicyError, NotAPerson) as error:
-            self._knocking.spoiled(at, self._me)
+            membership = self._knocking.join(data, at)
+            if self._membership is not None:
+                went_on = self._stranding.room_went_on
+                check_way_back(self._membership, membership, gone=self._is_gone, room_went_on=went_on)
+        except (MlsError, PolicyError, NotAPerson, CommitForbidden) as error:
+            self._knocking.spoiled(at)
             return [_failure(error.code, "a welcome was refused: it is forged, damaged, or meant for another")]
-        self._knocking = None
         return self._become_member(membership, at)
 
     def _become_member(self, membership: Membership, at: Instant) -> list[Effect]:
-        again = self._was_member
-        self._was_member = True
-        new_group = self._group_id != membership.group.group_id
-        self._group_id = membership.group.group_id
+        before = self._before
+        new_group = before is None or before.group_id != membership.group_id
+        told: list[Effect]
+        if before is None:
+            told = [Emit(event=membership.joined_event())]
+        else:
+            gone = Attendance.of(before, self._attendance.connections)
+            told = [
+                Emit(event=_epoch_changed(membership)),
+                *(Emit(event=event) for event in membership.changes_since(before, gone=gone)),
+                Emit(event=Reconnected(epoch=membership.epoch, rejoined=True)),
+            ]
         if self.phase is Phase.OUTSIDE:
             self._move(Phase.MEMBER)
-        self._membership = membership
-        self._stranded_since = None
+        self._membership = self._before = membership
+        self._lost_at = None
+        self._knocking.stop()
+        self._stranding.keeping_up()
+        self._commits.door.withdraw({who.key for who in membership.roster.by_leaf.values()})
+        self._commits.hold(at.now + TAKE_OVER_S if len(membership.roster.by_leaf) > 1 else at.now)
         self._commits.epoch_began(membership)
-        effects: list[Effect] = [membership.install_keys(removal=again, new_group=new_group)]
-        if again:
-            effects += [Emit(event=_epoch_changed(membership)), *self._back_online(rejoined=True)]
-        else:
-            self._lost = False
-            effects.append(Emit(event=membership.joined_event()))
-        effects += [*self._say_presence(), *self._flush(at)]
-        self._attendance.settle(membership, at.now)
-        return effects
+        self._presences.announce(membership, at.now)
+        keys = membership.install_keys(removal=before is not None, new_group=new_group)
+        return [keys, *told, *self._flush(at)]
 
     # --- the room's order
 
     def _ordered(self, message: wire.Ordered, at: Instant) -> list[Effect]:
-        if message.seq <= self._last_seq:
+        if not self._place.reached(message.seq, commit=message.kind is wire.Kind.COMMIT):
             return []
-        self._last_seq = message.seq
-        if message.kind is wire.Kind.COMMIT:
-            self._last_commit = message.seq
+        effects: list[Effect] = []
         if message.sender == self._attendance.own:
             effects = self._own_again(message, at)
         elif self._membership is not None:
-            effects = self._others(message, at)
-        else:
-            effects = []
-        self._attendance.settle(self._membership, at.now)
-        return [*effects, *self._replayed(at)]
+            effects = self._others(message, self._membership, at)
+        return [*effects, *self._caught_up(at)]
 
     def _own_again(self, message: wire.Ordered, at: Instant) -> list[Effect]:
         """A message of ours in a replay: it had arrived."""
@@ -432,70 +402,85 @@ class Session:
         self._outbox.seen(message.data)
         return []
 
-    def _others(self, message: wire.Ordered, at: Instant) -> list[Effect]:
-        group = self._member.group
-        try:
-            header = peek(message.data)
-            if header.group_id != group.group_id:
+    def _others(self, message: wire.Ordered, membership: Membership, at: Instant) -> list[Effect]:
+        opened = open_ordered(message, membership.group, self._me, at)
+        match opened:
+            case Missed.FOREIGN:
                 return self._foreign(at)
-            if header.content_type is not _KINDS[message.kind]:
-                return [_failure("kind", "a message was not what the relay said it is, and was ignored")]
-            if header.epoch > group.epoch and self._stranded_since is None:
-                self._stranded_since = at.now
-            match group.process(message.data, psks=self._me.psks, now=int(at.unix)):
-                case Application() as said:
-                    return self._application(said)
-                case ProposalReceived() as proposal:
-                    return self._proposal(proposal, at)
-                case Staged() as staged:
-                    return self._commit(staged, at)
-        except (MlsError, CommitForbidden) as error:
-            if message.kind is wire.Kind.COMMIT:
-                return [Emit(event=CommitRefused(reason=error.code))]
-            return [_failure(error.code, "a message could not be opened or was not authentic, and was ignored")]
+            case Missed.LATER:
+                self._stranding.suspect(at.now)
+                return []
+            case Missed.TOO_OLD:
+                return []
+            case Failed():
+                return [Emit(event=opened)]
+            case CommitRefused():
+                return [Emit(event=opened)]
+            case _:
+                return self._opened(opened, at)
+
+    def _opened(self, opened: Opened, at: Instant) -> list[Effect]:
+        match opened:
+            case Application():
+                return self._application(opened, at)
+            case ProposalReceived():
+                return self._proposal(opened, at)
+            case Staged():
+                return self._commit(opened, at)
 
     def _commit(self, staged: Staged, at: Instant) -> list[Effect]:
-        membership = self._member
-        membership.check(staged, gone=self._is_gone)
-        if staged.own_removed:
-            return self._removed(staged, at)
-        return self._advance(staged, {})
+        try:
+            self._member.check(staged, gone=self._is_gone)
+        except CommitForbidden as error:
+            return [Emit(event=CommitRefused(reason=error.code))]
+        return self._removed(staged, at) if staged.own_removed else self._advance(staged, at)
 
     def _removed(self, staged: Staged, at: Instant) -> list[Effect]:
-        """We are no longer a member: by our wish, a host's, or because we seemed gone."""
+        """We are no longer a member: by our wish, a host's, or because we seemed gone or stranded."""
         membership, own_key = self._member, self._me.identity.public_key
         if self.phase is Phase.LEAVING:
             return self._finish(LeftReason.LEFT)
-        if any(added.member.signature_key == own_key for added in staged.changes.added):
-            if self._knocking is not None:
-                return []  # the Welcome to our new leaf comes right behind
+        again = next((added for added in staged.changes.added if added.member.signature_key == own_key), None)
+        if again is not None and not self._knocking.made(again.key_package_ref):
             sentence = "the same identity joined this room from elsewhere"
             return [_failure("replaced", sentence, fatal=True), *self._finish(LeftReason.FAILED)]
-        committer = membership.roster.by_leaf[staged.committer]
-        if committer.key in membership.policy.hosts:
+        by_host = membership.roster.by_leaf[staged.committer].key in membership.policy.hosts
+        seemed_gone = self._catching_up and self._away_s >= AWAY_LONG_S
+        if again is None and by_host and not seemed_gone:
             return self._finish(LeftReason.REMOVED)
-        return self._return_too_late(at)
+        self._stranding.cut(room_went_on=again is None)
+        # The Welcome to our new leaf comes right behind, if there is one.
+        self._knocking.begin(at, after_s=FIRST_PAUSE_S if again is not None else 0.0)
+        return self._knock(at)
 
     def _merge_own(self, pending: Pending, at: Instant) -> list[Effect]:
-        effects = self._advance(pending.staged, pending.connections)
+        """Our commit has its place in the order, and everyone judges it there: so do we."""
+        membership = self._member
+        self._commits.pending = None
+        try:
+            membership.check(pending.staged, gone=self._is_gone)
+        except CommitForbidden as error:  # one who seemed gone came back just before
+            return [Emit(event=CommitRefused(reason=error.code))]
+        effects = self._advance(pending.staged, at)
+        for added in (added.member for added in pending.staged.changes.added):
+            for connection in pending.connections.get(added.signature_key, ()):
+                entries = [(added.leaf, connection)]
+                membership.roster.hear_of_connections(entries, epoch=membership.epoch)
         if pending.connections:
-            entries = self._member.roster.known_connections()
-            effects.append(self._publish(content.encode(content.PresenceTable(entries=entries))))
-        self._attendance.settle(self._membership, at.now)
-        return effects
+            self._presences.tell_newcomers(membership)
+        return [*effects, *self._flush(at)]
 
-    def _advance(self, staged: Staged, connections: Mapping[bytes, int]) -> list[Effect]:
-        """Into the next epoch. `connections`, by key, are those of the people we have just let in."""
+    def _advance(self, staged: Staged, at: Instant) -> list[Effect]:
+        """Into the next epoch."""
         membership, changes = self._member, staged.changes
         events = membership.adopt(staged, gone=self._is_gone)
-        for member in (added.member for added in changes.added):
-            self._commits.door.answered(member.signature_key)
-            if (connection := connections.get(member.signature_key)) is not None:
-                membership.roster.hear_of_connections([(member.leaf, connection)])
+        for added in changes.added:
+            self._commits.door.use(added.key_package_ref)
         self._commits.epoch_began(membership)
-        self._stranded_since = None
-        if self.phase is Phase.MEMBER:
-            self._knocking = None  # whatever we feared to have missed, we keep up
+        self._stranding.keeping_up()
+        if self._knocking.active:  # whatever we feared to have missed, we keep up
+            self._knocking.stop()
+            self._presences.announce(membership, at.now)
         effects: list[Effect] = [
             membership.install_keys(removal=bool(changes.removed)),
             Emit(event=_epoch_changed(membership)),
@@ -505,34 +490,34 @@ class Session:
 
     def _proposal(self, received: ProposalReceived, at: Instant) -> list[Effect]:
         """Only one proposal has a use in this version: one's own removal. Others are never committed."""
-        proposal = received.proposal
-        if isinstance(proposal, Remove) and proposal.removed == received.sender_leaf:
-            self._commits.asked_to_leave(received.sender_leaf, at.now)
-        else:
+        proposal, sender = received.proposal, received.sender_leaf
+        leaving = isinstance(proposal, Remove) and proposal.removed == sender
+        if not leaving or not self._commits.asked_to_leave(sender, at.now):
             self._member.group.forget_proposal(received.ref)
         return []
 
-    def _application(self, received: Application) -> list[Effect]:
-        roster = self._member.roster
+    def _application(self, received: Application, at: Instant) -> list[Effect]:
+        membership, epoch = self._member, received.epoch
+        who = membership.roster.at(received.sender_leaf, epoch=epoch)
         try:
             said = content.decode_content(received.data)
         except content.ContentError as error:
             return [_failure(error.code, "a member sent something this program does not understand")]
-        match said:
-            case content.Chat():
-                return self._chat(said, received.sender_leaf)
-            case content.Presence(connection=connection):
-                roster.name_connection(received.sender_leaf, connection)
-            case content.PresenceTable(entries=entries):
-                roster.hear_of_connections(entries)
-        return []
-
-    def _chat(self, said: content.Chat, sender: int) -> list[Effect]:
-        who = self._member.roster.by_leaf.get(sender)
-        if who is None or said.number <= self._heard.get(who.key, -1):
+        if who is None:
             return []
-        self._heard[who.key] = said.number
-        return [Emit(event=ChatReceived(participant=who.as_person(self._member.policy.hosts), text=said.text))]
+        match said:
+            case content.Chat(number=number, text=text):
+                if self._chat.is_new(who.key, number):
+                    return [Emit(event=ChatReceived(participant=who.as_person(membership.policy.hosts), text=text))]
+            case content.Presence(connection=named):
+                membership.roster.name_connection(received.sender_leaf, named, epoch=epoch)
+                if epoch == membership.epoch:
+                    self._commits.door.withdraw({who.key})
+            case content.PresenceTable(entries=entries):
+                membership.roster.hear_of_connections(entries, epoch=epoch)
+            case content.RollCall():
+                self._presences.roll_called(membership, at.now)
+        return self._flush(at)
 
     def _foreign(self, at: Instant) -> list[Effect]:
         """Messages of another group in this room: one who made theirs only for want of company joins that one."""
@@ -542,19 +527,18 @@ class Session:
         self._move(Phase.OUTSIDE)
         self._membership = None
         self._entered_at = at.now
-        self._knocking = Knocking.begin(self._me, at)
+        self._knocking.begin(at)
         return self._knock(at)
 
     # --- requests, and their answers
 
     def _accepted(self, message: wire.Accepted, at: Instant) -> list[Effect]:
-        self._last_seq = max(self._last_seq, message.seq)
-        self._outbox.taken(message.request)
         pending = self._commits.pending
-        if pending is None or pending.request != message.request:
-            return []
-        self._last_commit = max(self._last_commit, message.seq)
-        return self._merge_own(pending, at)
+        ours = pending if pending is not None and pending.request == message.request else None
+        self._place.reached(message.seq, commit=ours is not None)
+        self._outbox.taken(message.request)
+        effects = self._merge_own(ours, at) if ours is not None else []
+        return [*effects, *self._flush(at)]
 
     def _refused(self, message: wire.Refused, at: Instant) -> list[Effect]:
         if message.reason is wire.RefusalCode.RATE:
@@ -567,118 +551,74 @@ class Session:
             self._commits.hold(at.now + BATCH_S)
         return []
 
-    def _publish(self, said: bytes) -> Send:
-        data = self._member.group.protect(said, rng=self._me.rng)
-        return Send(message=wire.Publish(request=self._next_request(), handshake=False, data=data))
+    @property
+    def _may_speak(self) -> bool:
+        """Whether what we say and commit now is for the group's present epoch, as far as we know."""
+        in_call = self.phase is Phase.MEMBER and self.link_state is LinkState.IN_ROOM
+        return in_call and not self._catching_up and not self._stranding.behind
 
     def _flush(self, at: Instant) -> list[Effect]:
-        if self.phase is not Phase.MEMBER or self.link_state is not LinkState.IN_ROOM or at.now < self._say_after:
+        if not self._may_speak or at.now < self._say_after or (said := self._outbox.take()) is None:
             return []
-        if self._stranded_since is not None or self._replay_until is not None:
-            return []  # sealed for an epoch that is over, it would be lost
-        effects: list[Effect] = []
-        for said in self._outbox.take_unsent():
-            sealed = self._publish(content.encode(said))
-            assert isinstance(sealed.message, wire.Publish)  # noqa: S101 - of our own making
-            self._outbox.sent(sealed.message.request, said, sealed.message.data)
-            effects.append(sealed)
-        return effects
-
-    def _say_presence(self) -> list[Effect]:
-        """Tell the members which connection is ours."""
-        own = self._attendance.own
-        if own is None:
-            return []
-        self._member.roster.name_connection(self._member.own_leaf, own)
-        if len(self._member.roster.by_leaf) == 1:
-            return []
-        return [self._publish(content.encode(content.Presence(connection=own)))]
+        sealed = self._member.group.protect(content.encode(said), rng=self._me.rng)
+        request = self._place.next_request()
+        self._outbox.sent(request, said, sealed)
+        return [Send(message=wire.Publish(request=request, handshake=False, data=sealed))]
 
     def _propose_leaving(self) -> list[Effect]:
         proposal = self._member.group.propose_remove(self._member.own_leaf, rng=self._me.rng)
-        return [Send(message=wire.Publish(request=self._next_request(), handshake=True, data=proposal))]
+        return [Send(message=wire.Publish(request=self._place.next_request(), handshake=True, data=proposal))]
 
     def _commit_if_due(self, at: Instant) -> list[Effect]:
-        if self._stranded_since is not None or self._replay_until is not None:
-            return []
         due = self._commits.due(self._member)
         if due is None or at.now < due:
             return []
         try:
-            pending = self._commits.make(self._member, self._next_request(), at)
+            pending = self._commits.make(self._member, self._place.next_request(), at)
         except (MlsError, CommitForbidden, LocalProtocolError) as error:
             return [_failure(error.code, "a change to the group could not be made, and was given up")]
-        return [Send(message=pending.message(self._last_commit))]
+        return [Send(message=pending.message(self._place.last_commit))]
 
-    def _next_request(self) -> int:
-        self._request = (self._request + 1) % (1 << 32)
-        return self._request
-
-    # --- notes: knocks of others, and answers to ours
+    # --- notes
 
     def _noted(self, message: wire.Noted, at: Instant) -> list[Effect]:
-        try:
-            note = notes.unseal(message.data, self._keys)
-        except RemoteProtocolError:
-            return []  # not from someone with the link, or not of this version
-        match note:
+        match self._reception.read(message):
             case content.Denied():
                 return self._denied()
-            case content.Knock(key_package=data):
-                return self._knocked(message.sender, data, at)
-
-    def _knocked(self, connection: int, data: bytes, at: Instant) -> list[Effect]:
-        if connection not in self._attendance.connections or connection == self._attendance.own:
-            return []
-        try:
-            key_package = parse_key_package(data, now=int(at.unix))
-            check_key_package(key_package)
-        except (MlsError, NotAPerson) as error:
-            return self._deny(connection, error.code)
-        self._commits.door.knock(connection, key_package, now=at.now)
-        return []
-
-    def _deny(self, connection: int, reason: str) -> list[Effect]:
-        """Only the committer answers, so that one bad knock is not answered a thousand times."""
-        if self._membership is None or self._commits.rank(self._membership) > 0:
-            return []
-        sealed = notes.seal(content.Denied(reason=reason), self._keys, rng=self._me.rng)
-        return [Send(message=wire.Note(to=connection, data=sealed))]
+            case content.Knock() as knock:
+                return self._reception.knocked(message.sender, knock, self._membership, at)
+            case None:
+                return []
 
     def _denied(self) -> list[Effect]:
-        if self._knocking is None or self._knocking.denied:
+        if not self._knocking.active or self._knocking.refused:
             return []
-        self._knocking.denied = True
+        self._knocking.refused = True
         return [_failure("denied", "the room did not take the knock: check this machine's clock, and the version")]
 
-    # --- who is there
-
-    def _gone(self, message: wire.Gone, at: Instant) -> list[Effect]:
-        self._attendance.connections.discard(message.connection)
-        self._commits.door.gone(message.connection)
-        self._attendance.settle(self._membership, at.now)
-        if message.left and self._membership is not None:
-            self._attendance.will_not_return(self._membership, message.connection, at.now)
-        return []
+    # --- who is there, and whether we are
 
     def _is_gone(self, leaf: int) -> bool:
         return self._attendance.is_gone(self._member, leaf)
 
     def _stranding_due(self) -> float | None:
-        if self._stranded_since is None or self.phase is not Phase.MEMBER:
+        if self.phase is not Phase.MEMBER:
             return None
-        return self._stranded_since + (STRANDED_S if self._knocking is None else STRANDED_S + FALSE_ALARM_S)
+        return self._stranding.due(knocking=self._knocking.active)
 
     def _notice_stranding(self, at: Instant) -> list[Effect]:
         """A commit was missed and did not come: knock, and stay the member we were until we are welcomed."""
         due = self._stranding_due()
         if due is None or at.now < due:
             return []
-        if self._knocking is None:
-            self._knocking = Knocking.begin(self._me, at)
-        else:
-            self._knocking, self._stranded_since = None, None
-        return []
+        if not self._knocking.active:
+            self._knocking.begin(at)
+            return []
+        self._knocking.stop()
+        self._stranding.false_alarm(at.now)
+        self._commits.hold(at.now + SETTLE_S)
+        self._presences.announce(self._member, at.now)  # which withdraws our knock at the others'
+        return self._flush(at)
 
     # --- small things
 

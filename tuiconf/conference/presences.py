@@ -1,0 +1,75 @@
+"""Members telling each other which connection at the relay is theirs, without which nobody can be seen to be gone.
+
+Pure. Each member says so on joining and after a restart of the relay; who lets someone in adds what it knows of the
+others. Whoever still does not know about someone calls the roll, and everyone answers.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from tuiconf.conference.attendance import Attendance
+from tuiconf.conference.content import Presence, PresenceTable, RollCall
+from tuiconf.conference.membership import Membership
+from tuiconf.conference.outbox import Outbox
+
+# What is to be said unasked is said by then. The roll is called well before anyone is taken for gone.
+ROLL_CALL_S: Final = 5.0
+
+# Members call the roll one after the other, so that one call serves all.
+STAGGER_S: Final = 1.5
+LONGEST_STAGGER_S: Final = 30.0
+
+# Every member answers a roll call: each answer goes to everyone, so n members make n² messages.
+ROLL_CALL_PAUSE_S: Final = 20.0
+ANSWER_PAUSE_S: Final = 5.0
+
+
+class Presences:
+    """Our part in it."""
+
+    def __init__(self, attendance: Attendance, outbox: Outbox) -> None:
+        self._attendance = attendance
+        self._outbox = outbox
+        self._said_at = -math.inf
+        self._call_at = math.inf
+
+    def announce(self, membership: Membership, now: float) -> None:
+        """Say which connection is ours. Said even to nobody when strangers are in the room: it shows them a group."""
+        own = self._attendance.own
+        if own is None:
+            return
+        membership.roster.name_connection(membership.own_leaf, own, epoch=membership.epoch)
+        self._said_at, self._call_at = now, now + ROLL_CALL_S
+        if len(membership.roster.by_leaf) > 1 or self._attendance.others():
+            self._outbox.add_urgent(Presence(connection=own))
+
+    def tell_newcomers(self, membership: Membership) -> None:
+        """After letting someone in: where everybody is."""
+        self._outbox.add_urgent(PresenceTable(entries=membership.roster.known_connections()))
+
+    def forget(self, membership: Membership) -> None:
+        """The relay started anew: what was to be said of connections is no longer true."""
+        membership.roster.forget_connections()
+        for kind in (Presence, PresenceTable):
+            self._outbox.drop(kind)
+
+    def roll_called(self, membership: Membership, now: float) -> None:
+        """A member wants to know where everybody is."""
+        self._call_at = now + ROLL_CALL_PAUSE_S
+        if now >= self._said_at + ANSWER_PAUSE_S:
+            call_at = self._call_at
+            self.announce(membership, now)
+            self._call_at = call_at
+
+    def due(self, membership: Membership, rank: int) -> float | None:
+        """When it is our turn to call the roll; None when we know of everyone."""
+        if all(who.connection is not None for who in membership.roster.by_leaf.values()):
+            return None
+        return self._call_at + min(STAGGER_S * rank, LONGEST_STAGGER_S)
+
+    def call_roll(self, now: float) -> None:
+        """Ask all where they are."""
+        self._call_at = now + ROLL_CALL_PAUSE_S
+        self._outbox.add_urgent(RollCall())
