@@ -143,7 +143,8 @@ class Guest:
     def back(self) -> None:
         """There is a network again."""
         self.away = False
-        self.retry_at = self.world.now
+        if self.line is None:
+            self.retry_at = self.world.now
 
     def _lost(self) -> None:
         if self.line is not None:
