@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve as the parsed options say, until SIGTERM or SIGINT; the exit code."""
+    _occupy_closed_streams()
     try:
         config = _config(args)
     except ConfigError as error:
@@ -64,6 +65,15 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:  # before the signal handlers were there
         return 130
     return 0
+
+
+def _occupy_closed_streams() -> None:
+    """Put /dev/null where stdin, stdout or stderr is closed, or the next socket gets that number (uvloop aborts)."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
 
 
 def _fail(problem: object, code: int) -> int:
@@ -101,11 +111,15 @@ async def _serve(config: RelayConfig, *, verbose: bool, until_stdin_closes: bool
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     if until_stdin_closes:
-        loop.add_reader(0, _stop_at_end, stop)
+        try:
+            loop.add_reader(0, _stop_at_end, stop)
+        except PermissionError:  # a file or /dev/null: nobody is there who could ever close it
+            stop.set()
     async with serve(config) as running:
 
         def print_metrics() -> None:
-            print(as_line(running.figures()), file=sys.stderr, flush=True)  # noqa: T201
+            with contextlib.suppress(OSError):  # nobody reads: no reason to stop
+                print(as_line(running.figures()), file=sys.stderr, flush=True)  # noqa: T201
 
         loop.add_signal_handler(signal.SIGUSR1, print_metrics)
         _announce(*running.address, running.pin)

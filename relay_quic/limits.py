@@ -44,8 +44,12 @@ REQUEST_BURST_S: Final = 4.0
 FANOUT_BYTES_PER_S: Final = 8_000_000
 FANOUT_BURST_BYTES: Final = 64_000_000
 # One request never makes the relay send more, since until it has left all of it lies in memory: a committer who lets
-# hundreds into a large room at once does so in several commits.
-MAX_FANOUT_AT_ONCE_BYTES: Final = 128_000_000
+# hundreds into a large room at once does so in several commits. Above server.py's bound on all that is unread, an
+# honest commit would cut off those it is for.
+MAX_FANOUT_AT_ONCE_BYTES: Final = 96_000_000
+# What a message costs beside its data: packets, headers and the work of sending it to one receiver. Without it, empty
+# messages would be free.
+MESSAGE_OVERHEAD_BYTES: Final = 100
 
 # Attempts to enter from one address: an office of 100 behind one NAT that reconnects at once after a restart of the
 # relay. Raising it lets one address try more proofs (which are 256 bits, so that hardly matters) and make more rooms.
@@ -54,6 +58,11 @@ ENTER_BURST: Final = 200.0
 
 # Addresses whose bucket is remembered after their last connection. Each costs about 300 bytes; the oldest go first.
 MAX_ADDRESSES_REMEMBERED: Final = 4096
+
+
+def fanout_cost(size_bytes: int, receivers: int) -> int:
+    """What sending a message of this size to so many costs, in bytes."""
+    return (size_bytes + MESSAGE_OVERHEAD_BYTES) * receivers
 
 
 class TokenBucket:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from relay_quic.fanout import PeerId, SpeakerSelector
-from relay_quic.limits import Rates, RequestLimits
+from relay_quic.limits import Rates, RequestLimits, fanout_cost
 from relay_quic.log import RoomLog
 from relay_quic.wire import (
     TOKEN_BYTES,
@@ -319,8 +319,8 @@ class Rooms:
         joiners = {ConnectionId(connection) for connection in message.welcome_to}
         if not joiners <= room.members.keys():
             return _refuse(peer, message.request, RefusalCode.NO_SUCH_CONNECTION)
-        fanout_bytes = len(message.data) * len(room.peers) + len(message.welcome) * len(joiners)
-        if not seat.limits.commit(fanout_bytes, now=now):
+        cost = fanout_cost(len(message.data), len(room.peers)) + fanout_cost(len(message.welcome), len(joiners))
+        if not seat.limits.commit(cost, now=now):
             return _refuse(peer, message.request, RefusalCode.RATE)
         kept_before = room.log.size_bytes
         ordered = room.order(seat.member.connection, Kind.COMMIT, message.data)
@@ -343,7 +343,7 @@ class Rooms:
 
     def _publish(self, peer: PeerId, seat: _Seat, message: Publish, *, now: float) -> list[Effect]:
         room = seat.room
-        if not seat.limits.publish(len(message.data) * len(room.peers), now=now):
+        if not seat.limits.publish(fanout_cost(len(message.data), len(room.peers)), now=now):
             return _refuse(peer, message.request, RefusalCode.RATE)
         kept_before = room.log.size_bytes
         kind = Kind.HANDSHAKE if message.handshake else Kind.APPLICATION
@@ -360,7 +360,7 @@ class Rooms:
             if member is None or member.peer is None:
                 return _refuse(peer, message.request, RefusalCode.NO_SUCH_CONNECTION)
             to = (member.peer,)
-        if not seat.limits.note(len(message.data) * len(to), now=now):
+        if not seat.limits.note(fanout_cost(len(message.data), len(to)), now=now):
             return _refuse(peer, message.request, RefusalCode.RATE)
         return _tell(to, Noted(sender=seat.member.connection, data=message.data))
 

@@ -45,9 +45,12 @@ _log = logging.getLogger(__name__)
 # What waits on the stream of a client that does not read. All a room keeps (2.5 MB) can be replayed at once and
 # a Welcome come on top. Doubling it doubles what one stuck client can make the relay hold.
 MAX_STREAM_BACKLOG_BYTES: Final = 4 << 20
-# All that is unread, and all messages that are still incomplete, of all clients together, judged once a second: above
-# it those who hold most have to reconnect. Of 1 GB on a Raspberry Pi it is what the connections leave.
-MAX_RELAY_HELD_BYTES: Final = 64 << 20
+# All that is unread, and all messages that are still incomplete, of all clients together: above it those who hold most
+# have to reconnect. More than one honest request makes (`MAX_FANOUT_AT_ONCE_BYTES`), and of 1 GB on a Raspberry Pi what
+# the connections leave. Judged once a second, and whenever so much more has been written: what a crowd that reads
+# nothing makes the relay hold would grow by gigabytes in a second.
+MAX_RELAY_HELD_BYTES: Final = 128 << 20
+JUDGE_HELD_EVERY_BYTES: Final = 16 << 20
 
 # A connection that has not entered a room by then is not a participant.
 ENTER_WITHIN_S: Final = 5.0
@@ -96,6 +99,12 @@ class Relay:
         self._clients: dict[PeerId, _Client] = {}
         self._refused = 0  # of the clients, those who are only waiting to be told why they have to go
         self._with_datagrams: set[_Client] = set()
+        self._unjudged_bytes = 0  # written since what is held was last judged
+
+    @property
+    def held_bytes(self) -> int:
+        """What is unread or incomplete on the streams of all clients."""
+        return sum(client.held_bytes for client in self._clients.values())
 
     def figures(self) -> dict[str, object]:
         """What there is now, and the counters."""
@@ -190,18 +199,28 @@ class Relay:
         for client in list(self._clients.values()):
             if client.room is None and now - client.connected_at >= ENTER_WITHIN_S:
                 self._dismiss(client, GoodbyeCode.PROTOCOL, now=now)
-        self._bound_held(now=now)
+        self._perform(self._cut_off(self._heaviest(), now=now), now=now)
 
-    def _bound_held(self, *, now: float) -> None:
+    def _heaviest(self) -> list[PeerId]:
+        """Those who have to go so that what is held by the others is within its bound."""
+        self._unjudged_bytes = 0
         held = sorted(((client.held_bytes, peer) for peer, client in self._clients.items()), reverse=True)
-        total = sum(size for size, _ in held)
+        excess = sum(size for size, _ in held) - MAX_RELAY_HELD_BYTES
+        heaviest: list[PeerId] = []
         for size, peer in held:
-            if total <= MAX_RELAY_HELD_BYTES:
-                return
-            total -= size
-            client = self._clients.get(peer)
-            if client is not None:
-                self._dismiss(client, GoodbyeCode.TOO_SLOW, now=now)
+            if excess <= 0:
+                break
+            excess -= size
+            heaviest.append(peer)
+        return heaviest
+
+    def _cut_off(self, peers: Iterable[PeerId], *, now: float) -> list[Effect]:
+        """Close those for whom too much is held, and the effects on the others."""
+        effects: list[Effect] = []
+        for peer in peers:
+            self._close(peer, GoodbyeCode.TOO_SLOW)
+            effects += self._rooms.lost(peer, now=now)
+        return effects
 
     # --- messages
 
@@ -226,9 +245,9 @@ class Relay:
             if isinstance(effect, Close):
                 self._close(effect.peer, effect.reason)
                 continue
-            for peer in self._send(effect):
-                self._close(peer, GoodbyeCode.TOO_SLOW)
-                todo += self._rooms.lost(peer, now=now)
+            todo += self._cut_off(self._send(effect), now=now)
+            if self._unjudged_bytes >= JUDGE_HELD_EVERY_BYTES:
+                todo += self._cut_off(self._heaviest(), now=now)
 
     def _send(self, effect: Send) -> list[PeerId]:
         """Send, and give those to whom too much is now waiting to be sent."""
@@ -241,6 +260,7 @@ class Relay:
             if client is None:
                 continue
             client.peer.send_stream(data)
+            self._unjudged_bytes += len(data)
             self.metrics.messages_sent += 1
             if client.peer.stream_backlog_bytes > MAX_STREAM_BACKLOG_BYTES:
                 too_slow.append(peer)

@@ -29,7 +29,7 @@ from relay_quic.wire import (
     Resume,
     encode,
 )
-from tests.relay.livesupport import LiveClient, a_live_relay, close_all, entered
+from tests.relay.livesupport import Line, LiveClient, a_live_relay, close_all, entered
 from tests.relay.quicsupport import every_library, until
 from tests.relay.relaysupport import PROOF, commit, enter, note, publish
 
@@ -150,6 +150,31 @@ async def test_incomplete_messages_of_many_are_bounded_together(
         assert two.closed is None
         assert relay.relay.metrics.goodbyes == {"too_slow": 3}
         await close_all(*attackers)
+
+
+async def test_what_nobody_reads_is_bounded_when_it_is_written_and_not_a_second_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "TICK_S", 1e6)
+    monkeypatch.setattr(server, "MAX_RELAY_HELD_BYTES", 300_000)
+    monkeypatch.setattr(server, "JUDGE_HELD_EVERY_BYTES", 100_000)
+    async with a_live_relay(tmp_path) as relay, _a_call(relay) as (one, two):
+        vandal = await entered(relay)
+        lines, deaf = [Line() for _ in range(4)], [LiveClient() for _ in range(4)]
+        for line, client in zip(lines, deaf, strict=True):
+            await line.lay(relay)
+            await client.open_at(*line.address)
+            await client.enter()
+            line.whole = False
+        for number in range(30):
+            vandal.say(publish(bytes(20_000), request=number))
+            await until(lambda n=number: len(vandal.all(Accepted)) == n + 1)  # type: ignore[misc]
+            assert relay.relay.held_bytes <= 300_000 + 100_000 + 4 * 20_100
+        assert relay.relay.metrics.goodbyes["too_slow"] >= 3
+        assert not [m for m in (*one.received, *two.received) if isinstance(m, Goodbye)]
+        for line in lines:
+            line.close()
+        await close_all(vandal, *deaf)
 
 
 async def test_tokens_cannot_be_guessed_from_another_seat_or_room(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay_quic import limits
+from relay_quic import limits, server
 from relay_quic.limits import Addresses, InboundLimits, Rates, RequestLimits, TokenBucket
 
 
@@ -59,6 +59,16 @@ def test_one_request_never_makes_the_relay_send_more_than_it_can_hold() -> None:
     requests = RequestLimits(Rates(), now=0.0)
     assert not requests.commit(limits.MAX_FANOUT_AT_ONCE_BYTES + 1, now=0.0)
     assert requests.commit(limits.MAX_FANOUT_AT_ONCE_BYTES, now=0.0)
+
+
+def test_one_honest_request_is_not_too_much_to_be_unread() -> None:
+    assert limits.MAX_FANOUT_AT_ONCE_BYTES < server.MAX_RELAY_HELD_BYTES
+
+
+def test_empty_messages_are_not_free() -> None:
+    requests = RequestLimits(Rates(publishes=1e6, fanout_bytes=1000), now=0.0)
+    allowed = sum(requests.publish(limits.fanout_cost(0, 10), now=0.0) for _ in range(100))
+    assert allowed == 8  # eight seconds' worth, each to ten receivers
 
 
 def test_an_honest_speaker_is_never_over_the_rate() -> None:

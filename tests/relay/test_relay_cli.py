@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from relay_quic import certs, config
 from relay_quic.cli import main
 from relay_quic.config import Caps, Listen, RelayConfig, format_address, parse_listen
-from relay_quic.errors import ConfigError
+from relay_quic.errors import ConfigError, TransportError
 from relay_quic.limits import Rates
 from relay_quic.own_certificate import certificate_for
 from relay_quic.quic import Client, Library
@@ -124,6 +124,57 @@ async def test_a_killed_relay_comes_back_with_the_same_pin_on_the_same_port(tmp_
         await process.wait()
     async with _process(tmp_path, "--listen", first.split(" ")[1]) as process:
         assert (await _lines(process))[0] == first
+
+
+@pytest.mark.parametrize("stdin", ["</dev/null", "<&-", "< config/relay.toml"])
+async def test_it_ends_at_once_when_there_is_nobody_at_stdin_who_could_end_it(tmp_path: Path, stdin: str) -> None:
+    process = await _in_a_shell(tmp_path, f"--until-stdin-closes {stdin}")
+    output, errors = await process.communicate()
+    assert (process.returncode, errors) == (0, b"")
+    assert output.startswith(b"ready ")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+async def test_closed_standard_streams_do_not_matter(tmp_path: Path, closed: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = await _in_a_shell(tmp_path, f"--listen 127.0.0.1:{port} {closed}")
+    client = LiveClient()
+    await _reach(client, port)
+    await client.enter()
+    # Something printed while it runs, which must go nowhere and above all not into a socket.
+    process.send_signal(signal.SIGUSR1)
+    process.terminate()
+    assert await client.goodbye() is GoodbyeCode.SHUTTING_DOWN
+    await process.communicate()
+    assert process.returncode == 0
+    await client.quic.close()
+
+
+async def _in_a_shell(state: Path, options: str) -> asyncio.subprocess.Process:
+    """A relay, with its options and redirections as a shell reads them."""
+    return await asyncio.create_subprocess_shell(
+        f"exec {sys.executable} -m relay_quic serve --listen 127.0.0.1:0 {options}",
+        env={**os.environ, "XDG_STATE_HOME": str(state)},
+        cwd=DOCUMENTED.parents[1],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+async def _reach(client: LiveClient, port: int) -> None:
+    """Connect as soon as something listens there."""
+
+    async def attempt() -> None:
+        while True:
+            with suppress(TransportError):
+                await client.open_at("127.0.0.1", port)
+                return
+            await asyncio.sleep(0.05)
+
+    await asyncio.wait_for(attempt(), 20)
 
 
 @pytest.mark.parametrize("output", ["a pipe nobody reads", "a full disk"])
