@@ -69,6 +69,18 @@ def joined(frames: list[Frame | None]) -> Frame:
     return np.concatenate([f for f in frames if f is not None])
 
 
+async def test_tags_in_another_encoding_than_utf_8_do_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "tagged.wav"
+    encode(path, chirp(0.5), codec=CODECS["wav"])
+    tags = b"INFOINAM" + (6).to_bytes(4, "little") + b"Zo\xeb\xff\xfe\0"
+    data = path.read_bytes() + b"LIST" + len(tags).to_bytes(4, "little") + tags
+    path.write_bytes(data[:4] + (len(data) - 8).to_bytes(4, "little") + data[8:])
+    source = FileSource(path)
+    await source.start()
+    assert len(joined(await heard(source))) >= 24_000
+    await source.close()
+
+
 @pytest.mark.parametrize("suffix", list(CODECS))
 async def test_a_file_of_each_format_is_played_whole(tmp_path: Path, suffix: str) -> None:
     path, sound = tmp_path / f"sound.{suffix}", chirp(1.0)

@@ -7,7 +7,7 @@ import stat
 import threading
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -140,6 +140,8 @@ def decode(path: Path) -> Generator[Frame]:
     import av
 
     check_readable(path)
+    # PyAV up to 18 fails on tags that are not UTF-8, unless told not to. From 19 on it does not, and cannot be told.
+    tolerant: dict[str, Any] = {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
     try:
         # `file:` and the whitelists: whatever its name or content, only this one local file is ever opened.
         container = av.open(
@@ -148,7 +150,7 @@ def decode(path: Path) -> Generator[Frame]:
                 "protocol_whitelist": "file",
                 "format_whitelist": ",".join(sorted(av.formats_available - REFERRING_FORMATS)),
             },
-            metadata_errors="ignore",
+            **tolerant,
         )
     except av.error.FFmpegError as error:  # it was readable just now, so it is its content
         raise AudioError(f"{path} is not an audio file that can be read") from error

@@ -47,9 +47,10 @@ class FileSource:
         except TimeoutError:
             await self.close()
             raise AudioError(f"{self._path} cannot be played: nothing was read from it in time") from None
-        if self._decoder.failed and not self._decoder.fifo.level:
+        if self._decoder.finished and not self._decoder.fifo.level:
             self.ended = True
-            raise self._decoder.failed
+            # Without a reason it was a bug, which the thread has told: at least not silence that nobody explains.
+            raise self._decoder.failed or AudioError(f"{self._path} could not be played")
 
     def frame(self) -> Frame | None:
         """The file's next frame; None before the delay is over, after the end, or while the disk is too slow.
