@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import signal
@@ -141,15 +142,17 @@ async def test_a_file_that_cannot_be_made_is_one_sentence(tmp_path: Path, name: 
     await sink.close()
 
 
-@pytest.fixture
-def small_disk() -> Iterator[int]:
-    """No file may grow beyond that many bytes, as on a full disk."""
+@contextlib.contextmanager
+def no_file_larger_than(size: int) -> Iterator[None]:
+    """As on a full disk. No fixture: it must be over before pytest writes to its own output, which may be a file."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_001, before[1]))
-    yield 100_001
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 async def write_until_it_fails(sink: FileSink) -> AudioError | None:
@@ -164,27 +167,25 @@ async def write_until_it_fails(sink: FileSink) -> AudioError | None:
 
 
 @pytest.mark.parametrize("suffix", ["wav", "ogg"])
-async def test_a_disk_that_fills_up_is_one_sentence_and_what_is_on_it_plays(
-    tmp_path: Path, suffix: str, small_disk: int
-) -> None:
+async def test_a_disk_that_fills_up_is_one_sentence_and_what_is_on_it_plays(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"call.{suffix}"
     sink = open_sink(parse_output(str(path)))
     assert isinstance(sink, FileSink)
-    await sink.start()
-    error = await write_until_it_fails(sink)
+    with no_file_larger_than(100_001):
+        await sink.start()
+        error = await write_until_it_fails(sink)
+        sink.write(SILENCE)
+        await sink.close()
     assert error is not None and "cannot be written: file too large" in str(error) and "\n" not in str(error)
-    sink.write(SILENCE)
-    await sink.close()
-    assert path.stat().st_size <= small_disk
+    assert path.stat().st_size <= 100_001
     assert len(read(path)) > 40_000
     assert "audio recorder" not in [t.name for t in threading.enumerate()]
 
 
 @pytest.mark.parametrize("suffix", ["wav", "ogg"])
-async def test_a_disk_full_from_the_start_is_one_sentence(tmp_path: Path, suffix: str, small_disk: int) -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+async def test_a_disk_full_from_the_start_is_one_sentence(tmp_path: Path, suffix: str) -> None:
     sink = open_sink(parse_output(str(tmp_path / f"full.{suffix}")))
-    with pytest.raises(AudioError, match="file too large"):
+    with no_file_larger_than(10), pytest.raises(AudioError, match="file too large"):
         await sink.start()
     await sink.close()
 
@@ -199,14 +200,15 @@ async def test_a_named_pipe_or_a_device_is_refused_at_once(tmp_path: Path, suffi
             await open_sink(parse_output(str(path))).start()
 
 
-async def test_a_failure_of_the_last_block_is_told_on_closing(tmp_path: Path, small_disk: int) -> None:
+async def test_a_failure_of_the_last_block_is_told_on_closing(tmp_path: Path) -> None:
     sink = open_sink(parse_output(str(tmp_path / "call.wav")))
-    await sink.start()
-    for _ in range(60):  # 115 kB: two whole blocks fit, what follows does not
-        sink.write(SILENCE)
-    with pytest.raises(AudioError, match="file too large"):
+    with no_file_larger_than(100_001):
+        await sink.start()
+        for _ in range(60):  # 115 kB: two whole blocks fit, what follows does not
+            sink.write(SILENCE)
+        with pytest.raises(AudioError, match="file too large"):
+            await sink.close()
         await sink.close()
-    await sink.close()
 
 
 async def test_a_disk_that_stalls_costs_memory_only_up_to_a_limit(tmp_path: Path) -> None:
