@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from tuiconf import paths
+from tuiconf.adapters.printing import escape_what_is_missing, print_to
+from tuiconf.adapters.standard_streams import occupy_closed
 from tuiconf.errors import TuiconfError, UsageError
 
 USAGE_EXIT: Final = 2
@@ -18,19 +20,27 @@ FAILURE_EXIT: Final = 1
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and give its exit code."""
-    parser = _parser()
+    occupy_closed()
+    escape_what_is_missing()
     try:
-        args = parser.parse_args(argv)
-    except SystemExit as stop:  # argparse has said why
-        return stop.code if isinstance(stop.code, int) else USAGE_EXIT
-    try:
-        return _run(args, parser)
+        code = _parse_and_run(argv)
+        print_to(sys.stdout, "")  # what argparse printed is not written before
+        return code
     except UsageError as error:
         return _fail(error, USAGE_EXIT)
     except TuiconfError as error:
         return _fail(error, FAILURE_EXIT)
     except KeyboardInterrupt:
         return 130
+
+
+def _parse_and_run(argv: Sequence[str] | None) -> int:
+    parser = _parser()
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as stop:  # argparse has said why
+        return stop.code if isinstance(stop.code, int) else USAGE_EXIT
+    return _run(args, parser)
 
 
 def _run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -64,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="tuiconf",
         description="End-to-end encrypted conference calls for terminals, headless machines and scripts.",
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print which version this is")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     host = commands.add_parser("host", help="make a room on a relay, print its link, and join")
     host.add_argument("relay", metavar="'RELAY[:PORT][?pin=…]'", help="the relay, as it says when it starts")
@@ -108,30 +119,42 @@ def _add_demo(demo: argparse.ArgumentParser) -> None:
     demo.add_argument("--quic", choices=("auto", "aioquic", "qh3"), default="auto", help="which QUIC library")
 
 
+class _Version(argparse.Action):
+    """As argparse's own, but looked up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print_to(sys.stdout, f"tuiconf {version('tuiconf')}\n")
+        parser.exit()
+
+
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
     if not 0 <= value < float("inf"):
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
     return value
 
 
 def _identity(args: argparse.Namespace) -> int:
     import json
 
+    from tuiconf import config
     from tuiconf.adapters.identity_store import load_or_create, terminal_ask
     from tuiconf.identity.keys import fingerprint
 
     identity = load_or_create(
         paths.identity_file(),
-        name=None,
+        name=config.load(paths.config_file()).me.name,
         ask=terminal_ask(),
         environ=os.environ,
         rng=os.urandom,
         say=lambda line: print(line, file=sys.stderr),  # noqa: T201
     )
     shown = {"name": identity.name, "fingerprint": fingerprint(identity.public_key)}
-    if args.json:
-        print(json.dumps(shown))  # noqa: T201
-    else:
-        print(f"{shown['name']}\n{shown['fingerprint']}")  # noqa: T201
+    text = json.dumps(shown) if args.json else f"{shown['name']}\n{shown['fingerprint']}"
+    print_to(sys.stdout, text + "\n")
     return 0

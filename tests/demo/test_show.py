@@ -3,10 +3,33 @@
 from __future__ import annotations
 
 import io
+import os
 
 import pytest
 
 from tuiconf.demo.show import Story
+from tuiconf.demo.verdict import StreamVerdict, Verdict
+
+
+STREAM = StreamVerdict(
+    from_="Ada",
+    to="Cleo",
+    frames_sent=223,
+    frames_played=222,
+    frames_concealed=1,
+    delay_ms_p50=43.0,
+    delay_ms_p95=107.0,
+)
+VERDICT = Verdict(
+    ok=True,
+    participants=("Ada", "Cleo"),
+    epochs=(0, 1),
+    security_codes_equal=True,
+    removed_could_decrypt=False,
+    removed_frames_tried=9,
+    streams=(STREAM,),
+    failures=(),
+)
 
 
 class Terminal(io.TextIOWrapper):
@@ -28,9 +51,11 @@ def tell(stream: io.TextIOWrapper) -> None:
     story = Story(stream)
     story.title("title")
     story.step("something happens", "why it is secure")
-    story.live(f"level {story.meter(-20.0)}")
+    story.live(f"level {story.meter(-20.0)} and whatever else there is to say about it …")
     story.codes(1, {"Ada": "1 2", "Ben": "1 2"})
-    story.detail("good", good=True)
+    story.streams([STREAM])
+    story.detail("pin=…#…")
+    story.verdict(VERDICT)
 
 
 def test_on_a_terminal_it_has_colours_and_a_living_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,6 +89,26 @@ def test_an_ascii_terminal_gets_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal("ascii")
     tell(terminal)
     assert terminal.written().isascii()
+
+
+@pytest.mark.parametrize("columns", [80, 44, 24])
+def test_no_line_is_wider_than_the_terminal_and_words_stay_whole(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr("os.get_terminal_size", lambda _: os.terminal_size((columns, 24)))
+    monkeypatch.setattr(Terminal, "fileno", lambda _: 1)
+    terminal = Terminal("utf-8")
+    tell(terminal)
+    lines = terminal.written().decode().replace("\r\x1b[K", "\n").splitlines()
+    assert max(map(len, lines)) <= columns
+    assert " ".join(" ".join(lines).split()).count("one group, the same people, nobody in between") == 1
+
+
+def test_the_whole_story_fits_the_usual_terminal() -> None:
+    stream = io.StringIO()
+    story = Story(stream)
+    story.streams([STREAM])
+    assert len(stream.getvalue().splitlines()) == 1
 
 
 def test_unequal_codes_are_shouted() -> None:

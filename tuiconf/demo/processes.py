@@ -26,6 +26,11 @@ END_S: Final = 3.0
 # What is kept of a process's last words, to say why it ended.
 MAX_WORDS_BYTES: Final = 4096
 
+_SOURCE: Final = Path(__file__).resolve().parents[2]
+
+# For the user's own identity, not for the ones that are made for the demo.
+_FOR_THE_USER: Final = ("TUICONF_", "CREDENTIALS_DIRECTORY")
+
 _HOMES: Final = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")
 
 
@@ -49,6 +54,7 @@ class Process:
         """Run `python -m module arguments…` in its own home."""
         child = await asyncio.create_subprocess_exec(
             sys.executable,
+            *_safe_path(),
             "-m",
             module,
             *arguments,
@@ -210,6 +216,14 @@ class Participant:
         self.events.append(event)
 
 
+def _safe_path() -> Sequence[str]:
+    """`python -m` looks into the current folder first, where a file called `json.py` may lie. It must not be run."""
+    try:
+        return () if Path.cwd() == _SOURCE else ("-P",)
+    except OSError:  # a folder that is gone
+        return ("-P",)
+
+
 def _environment(home: Path) -> Mapping[str, str]:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("TUICONF_")}
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(_FOR_THE_USER)}
     return environment | {variable: str(home / variable.lower()) for variable in _HOMES}

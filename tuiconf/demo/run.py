@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from tuiconf.adapters.printing import OutputLost, print_to
 from tuiconf.demo.processes import DemoFailed, Participant, Process
 from tuiconf.demo.show import Story, story_for_terminal
 from tuiconf.demo.verdict import StreamVerdict, Verdict, codes_equal, judge
@@ -42,22 +44,33 @@ def run_demo(*, as_json: bool, speech: Sequence[Path] | None, keep: Path | None,
     """
     files = list(speech) if speech else samples()
     for file in files:
-        if not file.is_file():
-            raise UsageError(f"{file}: there is no such file to speak")
+        _check_speech(file)
     if keep is not None:
         _make_folder(keep)
     story = Story(None) if as_json else story_for_terminal()
     try:
         verdict = asyncio.run(_Demo(story, [file.resolve() for file in files], keep, quic).run())
     except asyncio.CancelledError:
-        raise DemoFailed("ended before its end") from None
+        raise DemoFailed("the demo was told to end") from None
+    finally:
+        with contextlib.suppress(OutputLost):
+            story.end_live()
     if as_json:
-        print(msgspec.json.encode(verdict).decode())  # noqa: T201
+        print_to(sys.stdout, msgspec.json.encode(verdict).decode() + "\n")
     else:
         story.verdict(verdict)
         if keep is not None:
-            print(f"  What each of them heard is in {keep}/.")  # noqa: T201
+            story.detail(f"What each of them heard is in {keep}/.")
     return 0 if verdict.ok else 1
+
+
+def _check_speech(file: Path) -> None:
+    """Its name is typed into a participant, as one line."""
+    if not file.is_file():
+        raise UsageError(f"{str(file)!r}: there is no such file to speak")
+    name = str(file.resolve())
+    if not name.isprintable() or name != name.strip():
+        raise UsageError(f"{name!r}: a name with line breaks, or other than UTF-8, cannot be typed into a call")
 
 
 def _make_folder(keep: Path) -> None:
@@ -81,7 +94,8 @@ class _Demo:
         """Everything, with the processes ended whatever happens."""
         task = asyncio.current_task()
         if task is not None:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         with tempfile.TemporaryDirectory(prefix="tuiconf-demo-") as folder:
             async with contextlib.AsyncExitStack() as ending:
                 return await self._play(Path(folder), ending)
@@ -92,14 +106,16 @@ class _Demo:
         address = await self._start_relay(folder, ending)
         link = await self._make_room(address, folder, ending)
         await self._let_in(link, folder, ending)
-        story.step(f"{HOST} speaks.", "Sealed for the group with AES-GCM; the relay forwards the bytes as they are.")
+        story.step(
+            f"{HOST} speaks.", f"Each frame, 20 ms of sound, is sealed before it leaves {HOST} (SFrame, RFC 9605)."
+        )
         await self._speak(HOST, (GUEST, REMOVED))
-        story.step(f"{REMOVED} speaks.", "Each sender has keys of their own, new in every epoch.")
+        story.step(f"{REMOVED} speaks.", "Each speaker seals with another key, and with a new one in every epoch.")
         await self._speak(REMOVED, (HOST, GUEST))
         await self._remove()
         story.step(
             f"{GUEST} speaks, and the relay goes on sending {REMOVED} every frame.",
-            f"{REMOVED} tries each with all keys it ever had.",
+            f"{REMOVED} tries every key that {REMOVED} ever had.",
         )
         await self._speak(GUEST, (HOST,))
         return await self._end()
@@ -109,7 +125,7 @@ class _Demo:
     async def _start_relay(self, folder: Path, ending: contextlib.AsyncExitStack) -> str:
         self._story.step(
             "A relay starts.",
-            "It is blind: it orders and forwards sealed messages, and has no code that could open one.",
+            "It passes sealed messages on, and has no code that could open one.",
         )
         arguments = ("serve", "--listen", "127.0.0.1:0", "--quic", self._quic, "--until-stdin-closes")
         relay = await Process.start("the relay", "relay_quic", arguments, home=folder / "relay")
@@ -121,7 +137,7 @@ class _Demo:
     async def _make_room(self, address: str, folder: Path, ending: contextlib.AsyncExitStack) -> str:
         self._story.step(
             f"{HOST} makes a room and gets its link.",
-            "The secret after the '#' lets people in. The relay never sees it.",
+            "What stands after the '#' is a secret. The relay never sees it.",
         )
         host = await self._start(HOST, ("host", address, "--room", "demo"), folder, ending)
         await host.until(lambda: host.seen("joined"), "making the room")
@@ -134,7 +150,8 @@ class _Demo:
     async def _let_in(self, link: str, folder: Path, ending: contextlib.AsyncExitStack) -> None:
         self._story.step(
             f"{GUEST} and {REMOVED} knock with the link, and are let in.",
-            "Each join is an MLS commit: it turns the group's keys, and only members can make one.",
+            "Only members can add someone, never the relay (MLS, RFC 9420). And whenever",
+            "someone comes or goes there are new keys: a new epoch, with a code to compare.",
         )
         for name in (GUEST, REMOVED):
             await self._start(name, ("join", link), folder, ending)
@@ -145,7 +162,7 @@ class _Demo:
     async def _remove(self) -> None:
         self._story.step(
             f"{HOST} removes {REMOVED}.",
-            "New keys again, made so that the one who was removed cannot work them out.",
+            "New keys again, which the one who was removed cannot work out.",
         )
         host, removed = self._people[HOST], self._people[REMOVED]
         host.type(f"/remove {REMOVED}")
@@ -157,7 +174,7 @@ class _Demo:
         await asyncio.gather(*(person.end() for person in self._people.values()))
         spied = self._people[REMOVED].seen("eavesdropped") or {"frames_tried": 0, "frames_opened": 0}
         tried, opened = spied["frames_tried"], spied["frames_opened"]
-        self._story.detail(f"{REMOVED} tried {tried} frames and opened {opened}", good=tried > 0 and not opened)
+        self._story.detail(f"{REMOVED} tried {tried} frames, and opened {opened}", good=tried > 0 and not opened)
         codes = {name: person.codes for name, person in self._people.items()}
         return judge(
             participants=NAMES,
@@ -220,11 +237,10 @@ class _Demo:
         loop = asyncio.get_running_loop()
         began, shown = loop.time(), person.stats
         while loop.time() - began < MOST_SPEECH_S:
-            heard = (
-                f"{name} has {self._people[name].heard(person.name).get('frames_played', 0)}" for name in listeners
-            )
+            counts = {name: self._people[name].heard(person.name).get("frames_played", 0) for name in listeners}
+            heard = "".join(f"   {name} heard {count:>3}" for name, count in counts.items())
             meter = self._story.meter(person.stats.get("level_dbfs"))
-            self._story.live(f"{person.name} {meter} {person.stats['frames_sent']} frames sent; {', '.join(heard)}")
+            self._story.live(f"{person.name} {meter} {person.stats['frames_sent']:>3} frames sent{heard}")
             await asyncio.sleep(DRAW_S)
             if person.stats is not shown:
                 if person.stats["frames_sent"] == shown["frames_sent"]:
