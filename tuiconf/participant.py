@@ -96,7 +96,7 @@ def run_call(args: argparse.Namespace) -> int:
     plan = _plan(args)
     _check_standard_streams(plan)
     library = opus.load(plan.config.audio.opus)
-    identity = _identity(args.name or plan.config.me.name, headless=plan.headless)
+    identity = _identity(args.name if args.name is not None else plan.config.me.name, headless=plan.headless)
     trust = RelayTrust(KnownRelays(paths.known_relays_file(), rng=os.urandom))
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         if not plan.headless and stdin_is_open() and sys.stdin.isatty() and plan.link.relay.pin is None:

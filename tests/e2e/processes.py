@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
@@ -22,6 +23,7 @@ Where = Callable[[Event], bool]
 # Generous: it only bounds how long a test that fails takes. A machine under load needs seconds for what takes 0.3.
 PATIENCE_S: Final = 40.0
 
+_MARK: Final = "TUICONF_TEST_PROCESS"
 _HOME_VARIABLES: Final = ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR")
 _NOT_PASSED_ON: Final = ("TUICONF_PASSPHRASE", "CREDENTIALS_DIRECTORY", "PYTHONWARNINGS")
 
@@ -39,7 +41,7 @@ def python_module(module: str, *arguments: str) -> list[str]:
 
 
 class Process:
-    """A program, what it has printed so far, and its end. A context of its own session, killed as a whole."""
+    """A program, what it has printed so far, and its end."""
 
     def __init__(
         self,
@@ -55,9 +57,11 @@ class Process:
         self.lines: list[str] = []
         self.error_lines: list[str] = []
         self._changed = threading.Condition()
+        self._mark = f"{_MARK}={uuid.uuid4()}"  # inherited by whatever it starts, in whatever session
+        variable, _, value = self._mark.partition("=")
         self.popen = subprocess.Popen(
             command,
-            env=home_environment(home) | dict(environment or {}),
+            env=home_environment(home) | dict(environment or {}) | {variable: value},
             cwd=home,
             stdin=stdin,
             stdout=stdout,
@@ -133,12 +137,13 @@ class Process:
         return "\n".join([f"exit code {self.popen.poll()}, standard output:", *said, "standard error:", self.errors])
 
     def children(self) -> list[int]:
-        """The processes of its session, itself not counted: what it has started and has not ended."""
-        return [pid for pid in _session(self.pid) if pid != self.pid]
+        """What it has started, or what that has started, and has not ended."""
+        return [pid for pid in _marked(self._mark) if pid != self.pid]
 
     def destroy(self) -> None:
         """Kill it and all that it started, and let go of the pipes."""
-        for pid in {self.pid, *_session(self.pid)}:
+        self.popen.kill()
+        for pid in _marked(self._mark):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.popen.wait(PATIENCE_S)
@@ -150,12 +155,12 @@ class Process:
                     stream.close()
 
 
-def _session(leader: int) -> Iterator[int]:
-    """The processes that are alive in the session of `leader`."""
+def _marked(mark: str) -> Iterator[int]:
+    """The processes that are alive with this in their environment."""
+    wanted = mark.encode()
     for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[3]) == leader and fields[0] != "Z":
+        with contextlib.suppress(OSError, ValueError):
+            if wanted in (entry / "environ").read_bytes().split(b"\0"):
                 yield int(entry.name)
 
 
@@ -321,6 +326,11 @@ def at_port(link: str, port: int) -> str:
     """The same link with the relay at another port: through a proxy, say."""
     address = parse_link(link).relay
     return link.replace(f":{address.port}", f":{port}", 1)
+
+
+def of(name: str) -> Where:
+    """Whether an event is about that participant."""
+    return lambda event: bool(event["participant"]["name"] == name)
 
 
 def agree(*participants: Participant, epoch: int | None = None) -> str:
