@@ -17,6 +17,7 @@ from tuiconf.conference.events import (
     Reconnecting,
 )
 from tuiconf.conference.outbox import MAX_WAITING
+from tuiconf.conference.session import SOLITUDE_S
 from tuiconf.errors import LocalProtocolError
 
 
@@ -144,15 +145,15 @@ def test_a_newcomer_who_is_first_after_a_restart_joins_the_old_group() -> None:
     world.kill_relay()
     world.start_relay()
     dee = world.guest("Dee")
-    world.run(8.0)
-    assert dee.is_member
-    assert dee.names == ["Dee"]
+    eve = world.guest("Eve")
+    world.run(SOLITUDE_S + 2.0)
+    assert dee.names == eve.names == ["Dee", "Eve"]
     ann.back()
     world.run(1.0)
     ben.back()
     world.run(10.0)
-    agree([ann, ben, dee])
-    assert came_and_went(ann) == 1
+    agree([ann, ben, dee, eve])
+    assert came_and_went(ann) == 2
 
 
 def test_a_newcomer_who_comes_between_the_old_members_is_let_in() -> None:
@@ -373,7 +374,9 @@ def test_lines_the_relay_refuses_for_haste_are_sent_again_in_order() -> None:
 # --- goodbyes
 
 
-@pytest.mark.parametrize("reason", [wire.GoodbyeCode.BAD_PROOF, wire.GoodbyeCode.ROOM_FULL, wire.GoodbyeCode.RELAY_FULL])
+@pytest.mark.parametrize(
+    "reason", [wire.GoodbyeCode.BAD_PROOF, wire.GoodbyeCode.ROOM_FULL, wire.GoodbyeCode.RELAY_FULL]
+)
 def test_a_goodbye_that_cannot_change_ends_a_call_that_never_began(reason: wire.GoodbyeCode) -> None:
     world = World()
     ben = world.guest("Ben")

@@ -12,6 +12,7 @@ from tuiconf.conference.events import (
     ParticipantJoined,
     Waiting,
 )
+from tuiconf.conference.session import SOLITUDE_S
 from tuiconf.identity.keys import Identity, fingerprint
 
 
@@ -82,23 +83,36 @@ def test_those_who_come_apart_have_an_epoch_each() -> None:
 def test_of_two_newcomers_in_an_empty_room_exactly_one_makes_the_group() -> None:
     world = World()
     ann, ben = world.guest("Ann"), world.guest("Ben")
-    world.run(2.5)
+    world.run(SOLITUDE_S - 0.1)
     assert not ann.is_member
     assert not ben.is_member
-    world.run(2.0)
+    world.run(1.0)
     agree([ann, ben])
-    assert [person.host for person in ann.membership.people()] == [True, False]
+    assert [person.host for person in ann.membership.people()] == [False, False]
 
 
 def test_a_guest_who_was_first_gives_way_to_the_creator() -> None:
     world = World()
     ben = world.guest("Ben")
-    world.run(5.0)
+    world.run(SOLITUDE_S + 1.0)
     assert ben.is_member
     ann = world.guest("Ann", creator=True)
     world.run(8.0)
     agree([ann, ben])
     assert next(person.name for person in ben.membership.people() if person.host) == "Ann"
+
+
+def test_guests_who_were_first_give_way_together_to_the_creator_and_can_be_removed_by_it() -> None:
+    world = World()
+    ben, cyd, dee = world.guest("Ben"), world.guest("Cyd"), world.guest("Dee")
+    world.run(SOLITUDE_S + 2.0)
+    agree([ben, cyd, dee])
+    ann = world.guest("Ann", creator=True)
+    world.run(8.0)
+    agree([ann, ben, cyd, dee])
+    ann.kick(dee)
+    world.run(1.0)
+    agree([ann, ben, cyd])
 
 
 def test_a_newcomer_waits_once_and_is_told_so_once() -> None:

@@ -22,8 +22,9 @@ MOST = 7
 class Chaos:
     """Does one random thing after the other, and remembers what must come of it."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, restarts: bool = True) -> None:
         self.world = World(seed)
+        self.restarts = restarts
         self.random = self.world.random
         self.host = self.world.guest("Host", creator=True)
         self.lines: list[tuple[str, str]] = []  # who said what, while in the call
@@ -77,7 +78,7 @@ class Chaos:
         self.lines.append((guest.identity.name, text))
 
     def restart(self) -> None:
-        if self.random.random() < 0.3:
+        if self.restarts and self.random.random() < 0.3:
             self.world.kill_relay()
             self.world.run(self.random.choice([0.1, 1.0, 4.0]))
             self.world.start_relay()
@@ -98,6 +99,7 @@ def check_events(guest: Guest) -> None:
             case Joined():
                 assert not here
                 here = {person.name for person in event.participants}
+                offline = False
             case ParticipantJoined():
                 assert event.participant.name not in here
                 here.add(event.participant.name)
@@ -133,8 +135,6 @@ def test_after_any_trouble_all_who_are_there_are_in_one_call(seed: int) -> None:
     for guest in present:
         check_events(guest)
         check_bounds(guest)
-    for codes in chaos.world.codes.values():
-        assert len(codes) == 1
     last = [guest.of(EpochChanged)[-1].security_code for guest in present if guest.of(EpochChanged)]
     assert len(set(last)) <= 1
 

@@ -178,6 +178,9 @@ class Guest:
                     self.cut(away=False)
                 case Finish(reason=reason):
                     self.finished = reason
+                    if self.session.link_state is not LinkState.IN_ROOM and self.line is not None:
+                        self.world.relay_lost(self.line.peer)
+                        self.world.lines.pop(self.line.peer, None)
                 case InstallKeys():
                     pass
 

@@ -6,7 +6,7 @@ as well have cut off.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from tuiconf.conference.membership import Membership
@@ -27,11 +27,6 @@ class Attendance:
         """The relay has let us in as connection `own`, beside these."""
         self.own = own
         self.connections = {*connections, own}
-
-    @staticmethod
-    def of(membership: Membership, connections: Collection[int]) -> Callable[[int], bool]:
-        """Whether someone of `membership`, by leaf, has none of these connections."""
-        return lambda leaf: membership.roster.by_leaf[leaf].connection not in connections
 
     def is_gone(self, membership: Membership, leaf: int) -> bool:
         """Whether the relay has no connection of this member."""

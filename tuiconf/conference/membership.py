@@ -62,9 +62,9 @@ class Membership:
         self.policy = policy
 
     @classmethod
-    def create(cls, me: Self, at: Instant) -> Membership:
-        """Start a group with nobody else in it; its creator is the room's host."""
-        policy = Policy(hosts=frozenset((me.identity.public_key,)))
+    def create(cls, me: Self, at: Instant, *, host: bool) -> Membership:
+        """Start a group with nobody else in it; `host` says that it is ours to say who is removed."""
+        policy = Policy(hosts=frozenset((me.identity.public_key,) if host else ()))
         group = Group.create(
             me.rng(GROUP_ID_BYTES),
             me.identity.seed,

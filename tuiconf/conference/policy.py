@@ -2,8 +2,9 @@
 the same one, and every member checks every commit against it, whoever signed it.
 
 This version: whoever knows the link's secret may be added, by any member; a host may remove anyone; anyone
-may be removed who asked to leave, whose connection is gone, or who comes back in the same commit. The policy
-itself does not change during a call. Pure.
+may be removed who asked to leave, whose connection is gone, or who comes back in the same commit. A group that
+was made only because nobody was there to let its maker in has no host. The policy itself does not change during a
+call. Pure.
 """
 
 from __future__ import annotations
@@ -122,13 +123,14 @@ def check_way_back(before: State, after: State, *, gone: Callable[[int], bool], 
     What `check` would have refused may not come in by this door: another member could pretend that there were
     commits we missed, and welcome us into a group of its own making. So nobody may be missing whom the relay still
     has, unless the relay has told us itself that the room went on without us (`room_went_on`); then it may even be
-    another group. `gone(leaf)` is of `before`.
+    another group. A group without a host gives way to one with, and of two without the same one to the other for
+    everybody, so that a room does not stay in two. `gone(leaf)` is of `before`.
 
     Raises:
         CommitForbidden: with `code` naming the rule. We stay what we are.
     """
     if after.group_id != before.group_id:
-        if room_went_on:
+        if room_went_on or _precedence(after) < _precedence(before):
             return
         raise CommitForbidden("other_group")
     if after.epoch <= before.epoch:
@@ -138,6 +140,11 @@ def check_way_back(before: State, after: State, *, gone: Callable[[int], bool], 
     here = {who.key for who in after.roster.by_leaf.values()}
     if not room_went_on and any(not (who.key in here or gone(leaf)) for leaf, who in before.roster.by_leaf.items()):
         raise CommitForbidden("removed_unseen")
+
+
+def _precedence(state: State) -> tuple[int, bytes]:
+    """A group that has a host is never given up; which of those without is, must only be the same for all."""
+    return (0, b"") if state.policy.hosts else (1, state.group_id)
 
 
 def _check_added(changes: Changes) -> None:

@@ -42,8 +42,8 @@ from tuiconf.errors import LocalProtocolError
 from tuiconf.identity.link import LinkKeys
 
 # How long the oldest connection in a room waits to be let in before it concludes that nobody is there to do so
-# and creates the group. Longer than members need to come back after a restart of the relay.
-SOLITUDE_S: Final = 3.0
+# and creates the group. As long as the engine may pause before it tries again to reach a relay that was restarted.
+SOLITUDE_S: Final = 15.0
 
 # After a restart of the relay nobody commits until the others had time to come back as well, and after a false
 # alarm until they have said that they are here.
@@ -75,7 +75,7 @@ class LinkState(enum.Enum):
 
 _PHASES: Final[Mapping[Phase, frozenset[Phase]]] = {
     Phase.OUTSIDE: frozenset({Phase.MEMBER, Phase.ENDED}),
-    Phase.MEMBER: frozenset({Phase.OUTSIDE, Phase.LEAVING, Phase.ENDED}),
+    Phase.MEMBER: frozenset({Phase.LEAVING, Phase.ENDED}),
     Phase.LEAVING: frozenset({Phase.ENDED}),
     Phase.ENDED: frozenset(),
 }
@@ -107,7 +107,6 @@ class Session:
         self.phase = Phase.OUTSIDE
         self.link_state = LinkState.OFFLINE
         self._membership: Membership | None = None
-        self._before: Membership | None = None  # the last one the front ends were told of
         # the relay
         self._place = Place()
         self._attendance = Attendance()
@@ -269,12 +268,12 @@ class Session:
         self._away_s = at.now - self._lost_at if self._lost_at is not None else 0.0
         self._catching_up = how is Return.RESUMED
         if self._membership is None:
-            return self._arrive(message, at)
+            return self._arrive(at)
         return self._come_back(self._membership, how, at)
 
-    def _arrive(self, message: wire.Entered, at: Instant) -> list[Effect]:
-        """Not a member: the room's creator makes the group unless others can have made one, everyone else knocks."""
-        if self._creator and message.last_commit == 0:
+    def _arrive(self, at: Instant) -> list[Effect]:
+        """Not a member: the room's creator makes the group, everyone else knocks."""
+        if self._creator:
             return self._create(at)
         if not self._knocking.active:
             self._knocking.begin(at)
@@ -310,7 +309,7 @@ class Session:
         return [Emit(event=Reconnected(epoch=self._member.epoch, rejoined=False))]
 
     def _goodbye(self, message: wire.Goodbye) -> list[Effect]:
-        if self._before is None and (sentence := _FATAL_BEFORE_JOINING.get(message.reason)) is not None:
+        if self._membership is None and (sentence := _FATAL_BEFORE_JOINING.get(message.reason)) is not None:
             return [_failure(message.reason.value, sentence, fatal=True), *self._finish(LeftReason.FAILED)]
         if message.reason in (wire.GoodbyeCode.REPLACED, wire.GoodbyeCode.PROTOCOL):
             self._place.forget_standing()
@@ -336,7 +335,7 @@ class Session:
 
     def _create(self, at: Instant) -> list[Effect]:
         """Start the group: as its creator, or because nobody is here who could let us in."""
-        return self._become_member(Membership.create(self._me, at), at)
+        return self._become_member(Membership.create(self._me, at, host=self._creator), at)
 
     def _welcomed(self, message: wire.Welcome, at: Instant) -> list[Effect]:
         self._place.reached(message.seq, commit=True)
@@ -357,21 +356,20 @@ class Session:
         return self._become_member(membership, at)
 
     def _become_member(self, membership: Membership, at: Instant) -> list[Effect]:
-        before = self._before
+        before = self._membership
         new_group = before is None or before.group_id != membership.group_id
         told: list[Effect]
         if before is None:
             told = [Emit(event=membership.joined_event())]
         else:
-            gone = Attendance.of(before, self._attendance.connections)
             told = [
                 Emit(event=_epoch_changed(membership)),
-                *(Emit(event=event) for event in membership.changes_since(before, gone=gone)),
+                *(Emit(event=event) for event in membership.changes_since(before, gone=self._is_gone)),
                 Emit(event=Reconnected(epoch=membership.epoch, rejoined=True)),
             ]
         if self.phase is Phase.OUTSIDE:
             self._move(Phase.MEMBER)
-        self._membership = self._before = membership
+        self._membership = membership
         self._lost_at = None
         self._knocking.stop()
         self._stranding.keeping_up()
@@ -406,7 +404,9 @@ class Session:
         opened = open_ordered(message, membership.group, self._me, at)
         match opened:
             case Missed.FOREIGN:
-                return self._foreign(at)
+                if not membership.policy.hosts:
+                    self._stranding.suspect(at.now)  # a room without a host gives way to one with
+                return []
             case Missed.LATER:
                 self._stranding.suspect(at.now)
                 return []
@@ -518,17 +518,6 @@ class Session:
             case content.RollCall():
                 self._presences.roll_called(membership, at.now)
         return self._flush(at)
-
-    def _foreign(self, at: Instant) -> list[Effect]:
-        """Messages of another group in this room: one who made theirs only for want of company joins that one."""
-        alone = len(self._member.roster.by_leaf) == 1
-        if self._creator or not alone or self.phase is not Phase.MEMBER:
-            return []
-        self._move(Phase.OUTSIDE)
-        self._membership = None
-        self._entered_at = at.now
-        self._knocking.begin(at)
-        return self._knock(at)
 
     # --- requests, and their answers
 
