@@ -46,6 +46,8 @@ SOCKET_BUFFER_BYTES: Final = 4 << 20
 
 # How long the last bytes of the stream may take to be acknowledged before CONNECTION_CLOSE follows regardless.
 GOODBYE_WAIT_S: Final = 0.25
+# With more than this unread there is no waiting: it would not arrive in time, and is memory to be free of.
+GOODBYE_BEHIND_BYTES: Final = 1 << 18
 CLOSE_WAIT_S: Final = 0.8
 
 
@@ -133,12 +135,13 @@ class Peer:
         return True
 
     def close(self, *, goodbye: bytes = b"") -> None:
-        """Send `goodbye` on the stream and, when it has arrived (or 250 ms later), close."""
+        """Send `goodbye` on the stream and, when it has arrived (or 250 ms later), close. With much unread, at once."""
         if self._closing_at is not None:
             return
+        behind = self._connection.stream_backlog_bytes > GOODBYE_BEHIND_BYTES
         if goodbye:
             self._connection.send_stream(goodbye)
-        self._closing_at = time.monotonic() + GOODBYE_WAIT_S
+        self._closing_at = time.monotonic() + (0.0 if behind else GOODBYE_WAIT_S)
         self._endpoint.mark(self)
 
     def silent_s(self, now: float) -> float:

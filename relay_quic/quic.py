@@ -252,7 +252,8 @@ class Client:
                 continue
             connection.receive(packet, self._address, now)
         urgent = self._take(now) or not connection.established
-        if urgent:
+        # What came may have made room for more of the stream, and no timer of the library tells.
+        if urgent or connection.stream_backlog_bytes:
             self.flush(now=now)
         else:
             self._arm(self._due_at())

@@ -63,12 +63,11 @@ MAX_TOLD_TO_GO: Final = 32
 
 
 class _Client:
-    __slots__ = ("connected_at", "deframer", "has_spoken", "host", "inbound", "peer", "queue", "refusal", "room")
+    __slots__ = ("connected_at", "deframer", "host", "inbound", "peer", "queue", "refusal", "room")
 
     def __init__(self, peer: Peer, rates: Rates, *, refusal: GoodbyeCode | None, now: float) -> None:
         self.peer = peer
         self.refusal = refusal
-        self.has_spoken = False  # until it has, there is no stream to say goodbye on
         self.host = peer.host  # the address it was counted for: it may move
         self.connected_at = now
         self.deframer = Deframer(MAX_FIRST_MESSAGE_BYTES)
@@ -141,7 +140,6 @@ class Relay:
         client = self._clients.get(PeerId(peer.id))
         if client is None:
             return
-        client.has_spoken = True
         if client.refusal is not None:
             self._dismiss(client, client.refusal, now=now)
             return
@@ -304,7 +302,7 @@ class Relay:
         if client is not None:
             self._forget(client)
             self.metrics.goodbye(reason)
-            client.peer.close(goodbye=encode(Goodbye(reason=reason)) if client.has_spoken else b"")
+            client.peer.close(goodbye=encode(Goodbye(reason=reason)))
 
     def _forget(self, client: _Client) -> None:
         del self._clients[PeerId(client.peer.id)]

@@ -55,6 +55,37 @@ async def test_a_handler_is_told_of_each_client_once(client_library: Library, re
     assert handler.log.count("connected") == 2
 
 
+@every_pairing
+async def test_who_never_opened_the_stream_is_closed_like_the_others(
+    client_library: Library, relay_library: Library
+) -> None:
+    handler = Recorder()
+    events: list[Event] = []
+    endpoint = await Endpoint.listen(
+        "127.0.0.1", 0, certificate=a_certificate(), library=relay_library, handler=handler
+    )
+    async with a_client(client_library, endpoint.address, events):
+        await until(lambda: handler.log == ["connected"])
+        await endpoint.close(goodbye=b"see you")
+        await until(lambda: events == [Closed(reason="closed_by_peer")])
+    assert endpoint.counters.library_faults == 0
+
+
+@every_library
+async def test_who_is_closed_with_much_unread_is_let_go_at_once(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint_module, "GOODBYE_WAIT_S", 1e6)
+    handler = Recorder()
+    async with a_relay(library, handler) as endpoint, a_client(library, endpoint.address) as client:
+        client.send_stream(b"x")
+        await until(lambda: handler.stream == b"x")
+        client._drop_socket()
+        handler.peers[0].send_stream(bytes(2_000_000))
+        handler.peers[0].close(goodbye=b"too slow")
+        await until(lambda: endpoint.connections == 0)
+
+
 @every_library
 async def test_closing_the_endpoint_says_goodbye_to_everyone_in_under_a_second(library: Library) -> None:
     handler = Recorder()

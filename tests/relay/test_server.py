@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from relay_quic import server
+from relay_quic import quic, server
 from relay_quic.config import Caps
 from relay_quic.limits import Rates
 from relay_quic.quic import Library
@@ -57,6 +57,18 @@ async def test_a_call_is_ordered_and_forwarded(tmp_path: Path, client_library: L
         assert await two.goodbye() is GoodbyeCode.LEFT
         assert await one.first(Gone) == Gone(connection=ids[1], left=True)
         await close_all(one, two, three)
+
+
+@every_pairing
+async def test_a_large_message_gets_through_without_a_tick_of_the_client(
+    tmp_path: Path, client_library: Library, relay_library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quic, "KEEP_ALIVE_S", 1e6)  # its ping would also send what got stuck
+    async with a_live_relay(tmp_path, relay_library) as relay:
+        client = await entered(relay, client_library)
+        client.say(publish(bytes(60_000)))
+        await client.first(Accepted)
+        await close_all(client)
 
 
 @every_pairing
