@@ -320,7 +320,7 @@ def test_a_line_of_one_who_has_gone_is_not_put_into_the_mouth_of_who_sits_there_
     world = World()
     ann, ben, cyd = world.party("Ann", "Ben", "Cyd")
     group, leaf = cyd.membership.group, cyd.leaf
-    late = cyd.session._member.group.protect(_chat("I was here"), rng=world.rng)
+    late = cyd.membership.group.protect(_chat("I was here"), rng=world.rng)
     assert group is cyd.membership.group
     cyd.leave()
     dee = world.guest("Dee")

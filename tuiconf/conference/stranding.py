@@ -1,8 +1,9 @@
 """Whether the group has gone on without us. Pure.
 
 A message of a later epoch says that we missed a commit, but the epoch in its header is not authenticated: whoever
-holds the link can make one up. (So with a message of another group, for a group that would give way to it.) So it is a *suspicion*: we hold our own commits and chat back, knock after a while,
-and if nobody lets us back in, go on as before. What the relay says when we return too late, or a commit that
+holds the link can make one up. So it is a *suspicion*: we hold our own commits and chat back, knock after a while,
+and if nobody lets us back in, go on as before. (A message of another group is one as well, where there is no host.)
+What the relay says when we return too late, or a commit that
 removes us, makes us *cut off*: then we knock until we are let in.
 """
 

@@ -1,0 +1,203 @@
+"""Following the room's order: what it does to the group, epoch by epoch, and what of ours becomes of it. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from relay_quic import wire
+from tuiconf.conference import content
+from tuiconf.conference.attendance import VANISH_S
+from tuiconf.conference.commits import BATCH_S, RETRY_S, Pending
+from tuiconf.conference.effects import Effect, Emit, Send
+from tuiconf.conference.events import ChatReceived, CommitRefused, Failed, LeftReason
+from tuiconf.conference.knocking import FIRST_PAUSE_S
+from tuiconf.conference.membership import Instant, Membership
+from tuiconf.conference.order import Missed, Opened, open_ordered
+from tuiconf.conference.policy import CommitForbidden
+from tuiconf.conference.state import Call, Phase, epoch_changed, failure
+from tuiconf.crypto.mls import Application, MlsError, ProposalReceived, Remove, Staged
+from tuiconf.errors import LocalProtocolError
+
+# One who comes back after so long may have been removed for being gone, by a host as well as by anyone else.
+AWAY_LONG_S: Final = 0.75 * VANISH_S
+
+
+class Following:
+    """Takes what the relay has ordered and what it answers, and moves the call along."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def ordered(self, message: wire.Ordered, at: Instant) -> list[Effect]:
+        """A message with the next place in the order."""
+        if not self._call.place.reached(message.seq, commit=message.kind is wire.Kind.COMMIT):
+            return []
+        effects: list[Effect] = []
+        if message.sender == self._call.attendance.own:
+            effects = self._own_again(message, at)
+        elif self._call.membership is not None:
+            effects = self._others(message, self._call.membership, at)
+        return [*effects, *self._call.caught_up(at)]
+
+    def _own_again(self, message: wire.Ordered, at: Instant) -> list[Effect]:
+        """A message of ours in a replay: it had arrived."""
+        pending = self._call.commits.pending
+        if pending is not None and pending.staged.commit == message.data:
+            return self._merge_own(pending, at)
+        self._call.outbox.seen(message.data)
+        return []
+
+    def _others(self, message: wire.Ordered, membership: Membership, at: Instant) -> list[Effect]:
+        opened = open_ordered(message, membership.group, self._call.me, at)
+        match opened:
+            case Missed.FOREIGN:
+                if not membership.policy.hosts:
+                    self._call.stranding.suspect(at.now)  # a room without a host gives way to one with
+                return []
+            case Missed.LATER:
+                self._call.stranding.suspect(at.now)
+                return []
+            case Missed.TOO_OLD:
+                return []
+            case Failed():
+                return [Emit(event=opened)]
+            case CommitRefused():
+                return [Emit(event=opened)]
+            case _:
+                return self._opened(opened, at)
+
+    def _opened(self, opened: Opened, at: Instant) -> list[Effect]:
+        match opened:
+            case Application():
+                return self._application(opened, at)
+            case ProposalReceived():
+                return self._proposal(opened, at)
+            case Staged():
+                return self._commit(opened, at)
+
+    def _commit(self, staged: Staged, at: Instant) -> list[Effect]:
+        try:
+            self._call.member.check(staged, gone=self._call.is_gone)
+        except CommitForbidden as error:
+            return [Emit(event=CommitRefused(reason=error.code))]
+        return self._removed(staged, at) if staged.own_removed else self._advance(staged, at)
+
+    def _removed(self, staged: Staged, at: Instant) -> list[Effect]:
+        """We are no longer a member: by our wish, a host's, or because we seemed gone or stranded."""
+        membership, own_key = self._call.member, self._call.me.identity.public_key
+        if self._call.phase is Phase.LEAVING:
+            return self._call.finish(LeftReason.LEFT)
+        again = next((added for added in staged.changes.added if added.member.signature_key == own_key), None)
+        if again is not None and not self._call.knocking.made(again.key_package_ref):
+            sentence = "the same identity joined this room from elsewhere"
+            return [failure("replaced", sentence, fatal=True), *self._call.finish(LeftReason.FAILED)]
+        by_host = membership.roster.by_leaf[staged.committer].key in membership.policy.hosts
+        seemed_gone = self._call.catching_up and self._call.away_s >= AWAY_LONG_S
+        if again is None and by_host and not seemed_gone:
+            return self._call.finish(LeftReason.REMOVED)
+        self._call.stranding.cut(room_went_on=again is None)
+        # The Welcome to our new leaf comes right behind, if there is one.
+        self._call.knocking.begin(at, after_s=FIRST_PAUSE_S if again is not None else 0.0)
+        return self._call.knock(at)
+
+    def _merge_own(self, pending: Pending, at: Instant) -> list[Effect]:
+        """Our commit has its place in the order, and everyone judges it there: so do we."""
+        membership = self._call.member
+        self._call.commits.pending = None
+        try:
+            membership.check(pending.staged, gone=self._call.is_gone)
+        except CommitForbidden as error:  # one who seemed gone came back just before
+            return [Emit(event=CommitRefused(reason=error.code))]
+        effects = self._advance(pending.staged, at)
+        for added in (added.member for added in pending.staged.changes.added):
+            for connection in pending.connections.get(added.signature_key, ()):
+                entries = [(added.leaf, connection)]
+                membership.roster.hear_of_connections(entries, epoch=membership.epoch)
+        if pending.connections:
+            self._call.presences.tell_newcomers(membership)
+        return [*effects, *self._call.flush(at)]
+
+    def _advance(self, staged: Staged, at: Instant) -> list[Effect]:
+        """Into the next epoch."""
+        membership, changes = self._call.member, staged.changes
+        events = membership.adopt(staged, gone=self._call.is_gone)
+        for added in changes.added:
+            self._call.commits.door.use(added.key_package_ref)
+        self._call.commits.epoch_began(membership)
+        self._call.stranding.keeping_up()
+        if self._call.knocking.active:  # whatever we feared to have missed, we keep up
+            self._call.knocking.stop()
+            self._call.presences.announce(membership, at.now)
+        effects: list[Effect] = [
+            membership.install_keys(removal=bool(changes.removed)),
+            Emit(event=epoch_changed(membership)),
+            *(Emit(event=event) for event in events),
+        ]
+        return effects + self._call.propose_leaving() if self._call.phase is Phase.LEAVING else effects
+
+    def _proposal(self, received: ProposalReceived, at: Instant) -> list[Effect]:
+        """Only one proposal has a use in this version: one's own removal. Others are never committed."""
+        proposal, sender = received.proposal, received.sender_leaf
+        leaving = isinstance(proposal, Remove) and proposal.removed == sender
+        if not leaving or not self._call.commits.asked_to_leave(sender, at.now):
+            self._call.member.group.forget_proposal(received.ref)
+        return []
+
+    def _application(self, received: Application, at: Instant) -> list[Effect]:
+        membership, epoch = self._call.member, received.epoch
+        who = membership.roster.at(received.sender_leaf, epoch=epoch)
+        try:
+            said = content.decode_content(received.data)
+        except content.ContentError as error:
+            return [failure(error.code, "a member sent something this program does not understand")]
+        if who is None:
+            return []
+        match said:
+            case content.Chat(number=number, text=text):
+                if self._call.chat.is_new(who.key, number):
+                    return [Emit(event=ChatReceived(participant=who.as_person(membership.policy.hosts), text=text))]
+            case content.Presence(connection=named):
+                membership.roster.name_connection(received.sender_leaf, named, epoch=epoch)
+                if epoch == membership.epoch:
+                    self._call.commits.door.withdraw({who.key})
+            case content.PresenceTable(entries=entries):
+                membership.roster.hear_of_connections(entries, epoch=epoch)
+            case content.RollCall():
+                self._call.presences.roll_called(membership, at.now)
+        return self._call.flush(at)
+
+    def accepted(self, message: wire.Accepted, at: Instant) -> list[Effect]:
+        """A request of ours has its place in the order."""
+        pending = self._call.commits.pending
+        ours = pending if pending is not None and pending.request == message.request else None
+        self._call.place.reached(message.seq, commit=ours is not None)
+        self._call.outbox.taken(message.request)
+        effects = self._merge_own(ours, at) if ours is not None else []
+        return [*effects, *self._call.flush(at)]
+
+    def refused(self, message: wire.Refused, at: Instant) -> list[Effect]:
+        """A request of ours has done nothing."""
+        if message.reason is wire.RefusalCode.RATE:
+            self._call.say_after = at.now + RETRY_S
+            self._call.commits.hold(at.now + RETRY_S)
+        self._call.outbox.refused(message.request)
+        pending = self._call.commits.pending
+        if pending is not None and pending.request == message.request:
+            self._call.commits.pending = None
+            self._call.commits.hold(at.now + BATCH_S)
+        return []
+
+    def commit_due(self) -> float | None:
+        """When it is our turn to commit what waits; None: nothing does, or we may not."""
+        return self._call.commits.due(self._call.member) if self._call.may_speak else None
+
+    def commit_if_due(self, at: Instant) -> list[Effect]:
+        """Our commit of everything that waits, when it is due."""
+        due = self.commit_due()
+        if due is None or at.now < due:
+            return []
+        try:
+            pending = self._call.commits.make(self._call.member, self._call.place.next_request(), at)
+        except (MlsError, CommitForbidden, LocalProtocolError) as error:
+            return [failure(error.code, "a change to the group could not be made, and was given up")]
+        return [Send(message=pending.message(self._call.place.last_commit))]
