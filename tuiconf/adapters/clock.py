@@ -18,6 +18,11 @@ TICK_S: Final = 0.02
 MAX_BEHIND_TICKS: Final = 10
 
 
+# Loops round sleeps to milliseconds, so they wake up early by a part of one, and less would be no sleep at all: ten
+# turns of the loop for each tick.
+SHORTEST_SLEEP_S: Final = 0.001
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
     """A tick that is to be run, and when: at once if `at` is past. `at` is in seconds of the caller's clock."""
@@ -91,6 +96,6 @@ class Ticker:
         due = self._schedule.upcoming(now=now)
         await self._sleep(max(0.0, due.at - now))
         while (due := self._schedule.upcoming(now=(now := self._clock()))).at > now:
-            await self._sleep(due.at - now)
+            await self._sleep(max(due.at - now, SHORTEST_SLEEP_S))
         self._schedule.ran(due, now=now)
         return due.tick
