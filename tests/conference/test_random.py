@@ -32,10 +32,8 @@ class Chaos:
         self.world.run(0.5)
 
     def step(self) -> None:
-        act = self.random.choice(
-            [self.join, self.join, self.leave, self.kick, self.cut, self.flicker, self.say, self.say]
-            + [self.slow, self.slow, self.restart]
-        )
+        usual = [self.join, self.join, self.leave, self.kick, self.say, self.say]
+        act = self.random.choice([*usual, self.cut, self.flicker, self.slow, self.slow, self.restart])
         act()
         self.world.run(self.random.choice([0.0, 0.05, 0.3, 1.0, 3.0]))
         for guest in self.world.present():
@@ -137,6 +135,16 @@ def test_after_any_trouble_all_who_are_there_are_in_one_call(seed: int) -> None:
         check_bounds(guest)
     last = [guest.of(EpochChanged)[-1].security_code for guest in present if guest.of(EpochChanged)]
     assert len(set(last)) <= 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_while_one_relay_lives_an_epoch_never_has_two_codes(seed: int) -> None:
+    chaos = Chaos(200 + seed, restarts=False)
+    for _ in range(STEPS):
+        chaos.step()
+    chaos.settle()
+    agree(chaos.world.present())
+    assert {len(codes) for codes in chaos.world.codes.values()} == {1}
 
 
 @pytest.mark.parametrize("seed", range(3))

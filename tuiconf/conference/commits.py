@@ -61,16 +61,14 @@ class Commits:
         self.door = Door()
         self.pending: Pending | None = None
         self._attendance = attendance
-        self._asked_to_leave: dict[int, float] = {}
+        self._asked_to_leave: dict[int, tuple[float, bytes]] = {}  # by leaf: since when, and the proposal
         self._kicks: dict[bytes, float] = {}  # by key: a leaf may be someone else's before we can commit
         self._hold_until = -math.inf
         self._singly = False  # one newcomer at a time, since a batch could not be committed
 
-    def asked_to_leave(self, leaf: int, now: float) -> bool:
-        """This member's own removal was proposed, by itself. False: once more in the same epoch, for nothing."""
-        new = leaf not in self._asked_to_leave
-        self._asked_to_leave.setdefault(leaf, now)
-        return new
+    def asked_to_leave(self, leaf: int, ref: bytes, now: float) -> bool:
+        """This member's own removal was proposed, by itself. False: in this epoch another proposal has said so."""
+        return self._asked_to_leave.setdefault(leaf, (now, ref))[1] == ref
 
     def kick(self, key: bytes, now: float) -> None:
         """Our user, a host, wants the member with this key removed."""
@@ -99,7 +97,7 @@ class Commits:
         if self.pending is not None:
             return None
         since = [who.since for who in self._knockers(membership)]
-        since += self._asked_to_leave.values()
+        since += [asked for asked, _ in self._asked_to_leave.values()]
         since += [gone + VANISH_S for gone in self._attendance.absent_since.values()]
         times = [min(since) + BATCH_S + TAKE_OVER_S * self.rank(membership)] if since else []
         times += self._kicks.values()

@@ -48,7 +48,7 @@ class Presence(_Content, frozen=True, kw_only=True, array_like=True, forbid_unkn
 class PresenceTable(_Content, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="presences"):
     """(leaf, connection) of all members the sender knows of, for those who have just been added.
 
-    Believed only about leaves that have not spoken for themselves.
+    Believed only about leaves of which the receiver knows nothing; whoever finds itself misplaced says so.
     """
 
     entries: Annotated[list[tuple[U32, U32]], msgspec.Meta(max_length=MAX_PRESENCES)]

@@ -139,7 +139,7 @@ class Following:
         """Only one proposal has a use in this version: one's own removal. Others are never committed."""
         proposal, sender = received.proposal, received.sender_leaf
         leaving = isinstance(proposal, Remove) and proposal.removed == sender
-        if not leaving or not self._call.commits.asked_to_leave(sender, at.now):
+        if not leaving or not self._call.commits.asked_to_leave(sender, received.ref, at.now):
             self._call.member.group.forget_proposal(received.ref)
         return []
 
@@ -162,6 +162,7 @@ class Following:
                     self._call.commits.door.withdraw({who.key})
             case content.PresenceTable(entries=entries):
                 membership.roster.hear_of_connections(entries, epoch=epoch)
+                self._call.presences.correct(membership, entries, at.now)
             case content.RollCall():
                 self._call.presences.roll_called(membership, at.now)
         return self._call.flush(at)

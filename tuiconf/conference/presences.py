@@ -7,6 +7,7 @@ others. Whoever still does not know about someone calls the roll, and everyone a
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Final
 
 from tuiconf.conference.attendance import Attendance
@@ -55,13 +56,20 @@ class Presences:
         for kind in (Presence, PresenceTable):
             self._outbox.drop(kind)
 
+    def correct(self, membership: Membership, entries: Iterable[tuple[int, int]], now: float) -> None:
+        """Another member has said where everybody is: if it was wrong about us, say so."""
+        own = (membership.own_leaf, self._attendance.own)
+        if any(leaf == own[0] and connection != own[1] for leaf, connection in entries):
+            self._answer(membership, now)
+
     def roll_called(self, membership: Membership, now: float) -> None:
         """A member wants to know where everybody is."""
+        self._answer(membership, now)
         self._call_at = now + ROLL_CALL_PAUSE_S
+
+    def _answer(self, membership: Membership, now: float) -> None:
         if now >= self._said_at + ANSWER_PAUSE_S:
-            call_at = self._call_at
             self.announce(membership, now)
-            self._call_at = call_at
 
     def due(self, membership: Membership, rank: int) -> float | None:
         """When it is our turn to call the roll; None when we know of everyone."""

@@ -32,7 +32,6 @@ class Participant:
     credential: bytes
     name: str
     connection: int | None  # not known until they, or who added them, have said so
-    spoke_for_itself: bool  # the connection is what they said, not what another member said of them
 
     def as_person(self, hosts: frozenset[bytes]) -> Person:
         """As shown to people."""
@@ -80,19 +79,19 @@ class Roster:
         """Whoever was at `leaf` in `epoch` says which connection is theirs."""
         who = self.by_leaf.get(leaf)
         if who is not None and who.since <= epoch:
-            self.by_leaf[leaf] = replace(who, connection=connection, spoke_for_itself=True)
+            self.by_leaf[leaf] = replace(who, connection=connection)
 
     def hear_of_connections(self, entries: Iterable[tuple[int, int]], *, epoch: int) -> None:
-        """Another member says which connections are whose: believed only of those who have not spoken."""
+        """Another member says which connections are whose: believed of those of whom we know nothing yet."""
         for leaf, connection in entries:
             who = self.by_leaf.get(leaf)
-            if who is not None and who.since <= epoch and not who.spoke_for_itself:
+            if who is not None and who.since <= epoch and who.connection is None:
                 self.by_leaf[leaf] = replace(who, connection=connection)
 
     def forget_connections(self) -> None:
         """The relay has started anew: no connection id of before means anything."""
         for leaf, who in self.by_leaf.items():
-            self.by_leaf[leaf] = replace(who, connection=None, spoke_for_itself=False)
+            self.by_leaf[leaf] = replace(who, connection=None)
 
     def known_connections(self) -> list[tuple[int, int]]:
         """(leaf, connection) of all whose connection is known."""
@@ -112,7 +111,6 @@ def person_of(member: Member, *, since: int) -> Participant:
         credential=member.identity,
         name=_name_in(member.identity, member.signature_key),
         connection=None,
-        spoke_for_itself=False,
     )
 
 
