@@ -227,6 +227,56 @@ def test_one_who_missed_a_commit_is_replaced_without_coming_or_going() -> None:
     assert [event.participant.name for event in ben.of(ParticipantJoined)] == ["Dee"]
 
 
+def test_a_commit_that_only_its_maker_saw_before_the_relay_died_splits_nobody_off() -> None:
+    world = World()
+    ann, ben, cyd = world.party("Ann", "Ben", "Cyd")
+    for other in (ben, cyd):
+        other.tamper = lambda message: [] if isinstance(message, wire.Ordered) else [message]
+    dee = world.guest("Dee")
+    world.run_until(lambda: ann.membership.epoch == 3)
+    world.kill_relay()
+    for other in (ben, cyd):
+        other.tamper = lambda message: [message]
+    world.start_relay()
+    world.run(20.0)
+    agree([ann, ben, cyd, dee])
+    assert ben.membership.epoch > 3
+
+
+def test_two_parts_of_a_group_with_one_epoch_number_find_each_other_in_the_hosts_part() -> None:
+    """The relay died with a commit that only Ann saw; while she was away, the others made another in its place."""
+    world = World()
+    ann, ben, cyd = world.party("Ann", "Ben", "Cyd")
+    for other in (ben, cyd):
+        other.tamper = lambda message: [] if isinstance(message, wire.Ordered) else [message]
+    dee = world.guest("Dee")
+    world.run_until(lambda: ann.membership.epoch == 3)
+    dee.vanish()
+    ann.away = True
+    world.kill_relay()
+    for other in (ben, cyd):
+        other.tamper = lambda message: [message]
+    world.start_relay()
+    eve = world.guest("Eve")
+    world.run(6.0)
+    assert ben.membership.epoch == ann.membership.epoch == 3
+    assert ben.code != ann.code
+    ann.back()
+    world.run(100.0)
+    agree([ann, ben, cyd, eve])
+    assert ann.membership.is_host
+
+
+def test_a_quiet_room_is_told_by_one_member_every_half_minute_that_it_goes_on() -> None:
+    world = World()
+    guests = world.party("Ann", "Ben", "Cyd")
+    for guest in guests:
+        guest.sent.clear()
+    world.run(600.0)
+    assert 19 <= len(guests[0].sent) <= 21
+    assert guests[1].sent == guests[2].sent == []
+
+
 # --- chat
 
 

@@ -35,7 +35,7 @@ RETRY_S: Final = 1.0
 MAX_ADDS: Final = 32
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Pending:
     """Our own commit, sent and not yet answered."""
 

@@ -22,7 +22,7 @@ MAX_KNOCKS: Final = 64
 MAX_USED: Final = 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Knocker:
     """One who asks to be let in, from these connections."""
 
@@ -36,7 +36,7 @@ class Knocker:
         return self.key_package.signature_key
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class _Knock:
     key_package: KeyPackage
     ref: bytes

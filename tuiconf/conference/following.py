@@ -59,9 +59,10 @@ class Following:
                 return []
             case Missed.TOO_OLD:
                 return []
-            case Failed():
-                return [Emit(event=opened)]
-            case CommitRefused():
+            case Failed(code=code) | CommitRefused(reason=code):
+                # Of our epoch and sealed with other keys: the group may be split, and the host's part goes on.
+                if code == "decryption" and not membership.is_host:
+                    self._call.stranding.suspect(at.now)
                 return [Emit(event=opened)]
             case _:
                 return self._opened(opened, at)

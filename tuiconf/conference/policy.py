@@ -52,11 +52,15 @@ class _Encoded(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
 _decoder: Final = msgspec.msgpack.Decoder(_Encoded)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Policy:
     """The room's policy: `hosts` are the identity keys of those who may remove others."""
 
     hosts: frozenset[bytes]
+
+    def __repr__(self) -> str:
+        """Without keys."""
+        return f"<Policy of {len(self.hosts)} hosts>"
 
     def encode(self) -> bytes:
         """The extension's bytes; equal policies have equal bytes."""

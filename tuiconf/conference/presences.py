@@ -26,6 +26,10 @@ LONGEST_STAGGER_S: Final = 30.0
 ROLL_CALL_PAUSE_S: Final = 20.0
 ANSWER_PAUSE_S: Final = 5.0
 
+# So often the committer says something even where nobody speaks: whoever cannot open it has missed a commit, or is in
+# a part of the group that the restart of a relay has split off, and would otherwise never find out.
+HEARTBEAT_S: Final = 30.0
+
 
 class Presences:
     """Our part in it."""
@@ -72,12 +76,22 @@ class Presences:
             self.announce(membership, now)
 
     def due(self, membership: Membership, rank: int) -> float | None:
+        """When we have something to say unasked; None: never. `rank` is ours among the committers, 0 for the first."""
+        times = [self._roll_call_due(membership, rank)]
+        times.append(self._said_at + HEARTBEAT_S if rank == 0 and self._attendance.others() else None)
+        return min((time for time in times if time is not None), default=None)
+
+    def speak(self, membership: Membership, rank: int, now: float) -> None:
+        """Say what is due: ask all where they are, or where we are."""
+        call_at = self._roll_call_due(membership, rank)
+        if call_at is not None and now >= call_at:
+            self._call_at = now + ROLL_CALL_PAUSE_S
+            self._outbox.add_urgent(RollCall())
+        elif (due := self.due(membership, rank)) is not None and now >= due:
+            self.announce(membership, now)
+
+    def _roll_call_due(self, membership: Membership, rank: int) -> float | None:
         """When it is our turn to call the roll; None when we know of everyone."""
         if all(who.connection is not None for who in membership.roster.by_leaf.values()):
             return None
         return self._call_at + min(STAGGER_S * rank, LONGEST_STAGGER_S)
-
-    def call_roll(self, now: float) -> None:
-        """Ask all where they are."""
-        self._call_at = now + ROLL_CALL_PAUSE_S
-        self._outbox.add_urgent(RollCall())

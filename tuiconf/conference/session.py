@@ -146,8 +146,8 @@ class Session:
         effects += call.knock(at)
         if (alone_until := self._solitude_due()) is not None and at.now >= alone_until:
             effects += self._create(at)
-        if (roll_call := self._roll_call_due()) is not None and at.now >= roll_call:
-            call.presences.call_roll(at.now)
+        if (presence := self._presence_due()) is not None and at.now >= presence:
+            call.presences.speak(call.member, call.commits.rank(call.member), at.now)
         effects += call.flush(at)
         return effects + self._following.commit_if_due(at)
 
@@ -157,12 +157,12 @@ class Session:
         times = [call.leave_by]
         if call.link_state is LinkState.IN_ROOM and call.phase is not Phase.ENDED:
             times += [call.knocking.next_at, self._solitude_due(), self._stranding_due()]
-            times += [self._following.commit_due(), self._roll_call_due()]
+            times += [self._following.commit_due(), self._presence_due()]
             times.append(call.say_after if call.may_speak and call.outbox.ready else None)
         return min((time for time in times if time is not None), default=None)
 
-    def _roll_call_due(self) -> float | None:
-        """When we ask everyone where they are."""
+    def _presence_due(self) -> float | None:
+        """When we say where we are, or ask where the others are."""
         if not self._call.may_speak:
             return None
         membership = self._call.member

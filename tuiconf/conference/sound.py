@@ -106,8 +106,9 @@ class Sound:
             if self._members.get(leaf) != key:
                 self._since_epoch[leaf] = keys.epoch
                 self._voices.pop(leaf, None)
-        for leaf in [leaf for leaf in self._voices if leaf not in keys.members]:
-            del self._voices[leaf]
+        for leaf in [leaf for leaf in self._since_epoch if leaf not in keys.members]:
+            del self._since_epoch[leaf]  # what they sealed for the epoch before is not heard any more
+            self._voices.pop(leaf, None)
             self._redundancy.forget(leaf)
         self._members = dict(keys.members)
         self._own_leaf = keys.own_leaf
