@@ -1,0 +1,100 @@
+"""Plain lines: what people are shown cannot mislead them, and what they type does what it says."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuiconf.conference.events import (
+    AudioStats,
+    ChatReceived,
+    CommitRefused,
+    Eavesdropped,
+    EpochChanged,
+    Event,
+    Failed,
+    Joined,
+    Left,
+    LeftReason,
+    ParticipantJoined,
+    ParticipantLeft,
+    Person,
+    Reconnected,
+    Reconnecting,
+    RoomCreated,
+    Undecryptable,
+    Waiting,
+)
+from tuiconf.lines import Printer, sentence, visible
+
+ANN = Person(leaf=0, name="Ann", fingerprint="abcd-efgh", host=True)
+BO = Person(leaf=1, name="Bo\u202e", fingerprint="ijkl-mnop", host=False)
+
+STATS = AudioStats(
+    frames_sent=1, muted=False, level_dbfs=None, rtt_ms=None, repeats=(), undecryptable={}, ticks_skipped=0, streams=()
+)
+
+EVENTS: list[tuple[Event, str | None]] = [
+    (RoomCreated(link="tuiconf://relay/room#secret"), "tuiconf://relay/room#secret"),
+    (Waiting(), "waiting to be let in …"),
+    (
+        Joined(epoch=3, security_code="12345 67890", me=BO, participants=(ANN, BO)),
+        "joined as Bo·; here: Ann (host); security code 12345 67890",
+    ),
+    (
+        Joined(epoch=0, security_code="1", me=ANN, participants=(ANN,)),
+        "joined as Ann (host); here: nobody else yet; security code 1",
+    ),
+    (ParticipantJoined(participant=BO, epoch=1), "Bo· joined (ijkl-mnop)"),
+    (ParticipantLeft(participant=BO, epoch=2, reason="vanished"), "Bo· is gone"),
+    (ParticipantLeft(participant=BO, epoch=2, reason="removed"), "Bo· was removed"),
+    (EpochChanged(epoch=2, security_code="1"), "new keys (epoch 2); security code 1"),
+    (ChatReceived(participant=BO, text="a\n<Ann> b\x1b[2J"), "<Bo·> a·<Ann> b·[2J"),
+    (Undecryptable(active=True, frames=1), "some sound cannot be decrypted: it is silenced"),
+    (Undecryptable(active=False, frames=1), "all sound can be decrypted again"),
+    (CommitRefused(reason="policy"), "a change to the group was refused (policy); nothing has changed"),
+    (Reconnecting(), "the relay is out of reach; trying again …"),
+    (Reconnected(epoch=1, rejoined=False), "back in the call"),
+    (Failed(code="x", message="something is wrong", fatal=False), "error: something is wrong"),
+    (Left(reason=LeftReason.LEFT), "left"),
+    (Left(reason=LeftReason.REMOVED), "you were removed by the host"),
+    (Left(reason=LeftReason.FAILED), "the call has ended"),
+    (STATS, None),
+    (Eavesdropped(frames_tried=1, frames_opened=0), None),
+]
+
+
+@pytest.mark.parametrize(("event", "line"), EVENTS, ids=lambda value: type(value).__name__)
+def test_every_event_is_a_sentence_or_not_worth_one(event: Event, line: str | None) -> None:
+    assert sentence(event) == line
+
+
+@given(st.text())
+def test_what_is_shown_stays_on_its_line_and_moves_no_cursor(text: str) -> None:
+    shown = visible(text)
+    assert len(shown) == len(text)
+    assert not {unicodedata.category(char) for char in shown} & {"Cc", "Cf", "Zl", "Zp"}
+    assert shown.splitlines() in ([shown], [])
+
+
+def test_plain_lines_put_what_went_wrong_apart() -> None:
+    out: list[str] = []
+    errors: list[str] = []
+    printer = Printer(out.append, errors.append, as_json=False)
+    for event in (Waiting(), STATS, Failed(code="x", message="no", fatal=True), Left(reason=LeftReason.FAILED)):
+        printer.show(event)
+    assert out == ["waiting to be let in …", "the call has ended"]
+    assert errors == ["error: no"]
+
+
+def test_json_is_one_object_a_line_and_all_of_them() -> None:
+    out: list[str] = []
+    printer = Printer(out.append, out.append, as_json=True)
+    for event, _ in EVENTS:
+        printer.show(event)
+    assert [json.loads(line)["event"] for line in out] == [event.fields()["event"] for event, _ in EVENTS]
+    assert not any("\n" in line for line in out)
