@@ -32,13 +32,15 @@ HEARTBEAT_S: Final = 30.0
 
 
 class Presences:
-    """Our part in it."""
+    """Our part in it. What is due is decided when it is due: the shell asks `due` at every tick, in rooms of 1,000."""
 
     def __init__(self, attendance: Attendance, outbox: Outbox) -> None:
         self._attendance = attendance
         self._outbox = outbox
         self._said_at = -math.inf
         self._call_at = math.inf
+        self._our_turn = False  # to call the roll: those before us have had theirs
+        self._heartbeat_at = math.inf
 
     def announce(self, membership: Membership, now: float) -> None:
         """Say which connection is ours. Said even to nobody when strangers are in the room: it shows them a group."""
@@ -46,7 +48,8 @@ class Presences:
         if own is None:
             return
         membership.roster.name_connection(membership.own_leaf, own, epoch=membership.epoch)
-        self._said_at, self._call_at = now, now + ROLL_CALL_S
+        self._said_at, self._heartbeat_at = now, now + HEARTBEAT_S
+        self._call_after(now, ROLL_CALL_S)
         if len(membership.roster.by_leaf) > 1 or self._attendance.others():
             self._outbox.add_urgent(Presence(connection=own))
 
@@ -62,36 +65,38 @@ class Presences:
 
     def correct(self, membership: Membership, entries: Iterable[tuple[int, int]], now: float) -> None:
         """Another member has said where everybody is: if it was wrong about us, say so."""
-        own = (membership.own_leaf, self._attendance.own)
-        if any(leaf == own[0] and connection != own[1] for leaf, connection in entries):
+        own_leaf, own = membership.own_leaf, self._attendance.own
+        if any(leaf == own_leaf and connection != own for leaf, connection in entries):
             self._answer(membership, now)
 
     def roll_called(self, membership: Membership, now: float) -> None:
         """A member wants to know where everybody is."""
         self._answer(membership, now)
-        self._call_at = now + ROLL_CALL_PAUSE_S
+        self._call_after(now, ROLL_CALL_PAUSE_S)
+
+    def due(self) -> float:
+        """When `speak` is to be called next."""
+        return min(self._call_at, self._heartbeat_at)
+
+    def speak(self, membership: Membership, rank: int, now: float) -> None:
+        """Say what is due: where we are, or ask where all are. `rank` is ours among the committers, 0 the first."""
+        if now >= self._heartbeat_at:
+            self._heartbeat_at = now + HEARTBEAT_S
+            if rank == 0 and self._attendance.others():
+                self.announce(membership, now)
+        if now < self._call_at:
+            return
+        if all(who.connection is not None for who in membership.roster.by_leaf.values()):
+            self._call_after(now, ROLL_CALL_PAUSE_S)
+        elif self._our_turn or rank == 0:
+            self._outbox.add_urgent(RollCall())
+            self._call_after(now, ROLL_CALL_PAUSE_S)
+        else:
+            self._call_at, self._our_turn = now + min(STAGGER_S * rank, LONGEST_STAGGER_S), True
+
+    def _call_after(self, now: float, seconds: float) -> None:
+        self._call_at, self._our_turn = now + seconds, False
 
     def _answer(self, membership: Membership, now: float) -> None:
         if now >= self._said_at + ANSWER_PAUSE_S:
             self.announce(membership, now)
-
-    def due(self, membership: Membership, rank: int) -> float | None:
-        """When we have something to say unasked; None: never. `rank` is ours among the committers, 0 for the first."""
-        times = [self._roll_call_due(membership, rank)]
-        times.append(self._said_at + HEARTBEAT_S if rank == 0 and self._attendance.others() else None)
-        return min((time for time in times if time is not None), default=None)
-
-    def speak(self, membership: Membership, rank: int, now: float) -> None:
-        """Say what is due: ask all where they are, or where we are."""
-        call_at = self._roll_call_due(membership, rank)
-        if call_at is not None and now >= call_at:
-            self._call_at = now + ROLL_CALL_PAUSE_S
-            self._outbox.add_urgent(RollCall())
-        elif (due := self.due(membership, rank)) is not None and now >= due:
-            self.announce(membership, now)
-
-    def _roll_call_due(self, membership: Membership, rank: int) -> float | None:
-        """When it is our turn to call the roll; None when we know of everyone."""
-        if all(who.connection is not None for who in membership.roster.by_leaf.values()):
-            return None
-        return self._call_at + min(STAGGER_S * rank, LONGEST_STAGGER_S)

@@ -14,11 +14,7 @@ from relay_quic import wire
 from tuiconf.conference import content
 from tuiconf.conference.commits import TAKE_OVER_S
 from tuiconf.conference.effects import Effect, Emit, Reconnect, Send
-from tuiconf.conference.events import (
-    LeftReason,
-    Reconnected,
-    Reconnecting,
-)
+from tuiconf.conference.events import LeftReason, Reconnected, Reconnecting
 from tuiconf.conference.following import Following
 from tuiconf.conference.membership import Instant, Membership, Self
 from tuiconf.conference.place import Return
@@ -41,7 +37,6 @@ SETTLE_S: Final = 2.0
 
 # How long one who leaves waits for the commit that removes them; then the relay's word must do.
 LEAVE_S: Final = 1.5
-
 
 # After these there is no point in trying again with the same link or at the same relay.
 _FATAL_BEFORE_JOINING: Final[Mapping[wire.GoodbyeCode, str]] = {
@@ -163,10 +158,7 @@ class Session:
 
     def _presence_due(self) -> float | None:
         """When we say where we are, or ask where the others are."""
-        if not self._call.may_speak:
-            return None
-        membership = self._call.member
-        return self._call.presences.due(membership, self._call.commits.rank(membership))
+        return self._call.presences.due() if self._call.may_speak else None
 
     # --- what the user asks
 
@@ -313,10 +305,6 @@ class Session:
         keys = membership.install_keys(removal=before is not None, new_group=new_group)
         return [keys, *told, *self._call.flush(at)]
 
-    # --- the room's order
-
-    # --- requests, and their answers
-
     # --- notes
 
     def _noted(self, message: wire.Noted, at: Instant) -> list[Effect]:
@@ -354,5 +342,3 @@ class Session:
         self._call.commits.hold(at.now + SETTLE_S)
         self._call.presences.announce(self._call.member, at.now)  # which withdraws our knock at the others'
         return self._call.flush(at)
-
-    # --- small things
