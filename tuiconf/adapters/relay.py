@@ -7,7 +7,6 @@ by a pin that a person accepted before, or by a public certificate authority.
 from __future__ import annotations
 
 import math
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
