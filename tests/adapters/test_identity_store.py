@@ -188,6 +188,29 @@ def test_what_is_not_a_file_is_refused_without_waiting_for_it(path: Path) -> Non
         load(path)
 
 
+def test_a_folder_in_its_place_is_one_sentence(path: Path) -> None:
+    path.mkdir(parents=True)
+    path.parent.chmod(0o700)
+    with pytest.raises(FileError, match="is not a file"):
+        load(path)
+
+
+def test_a_link_to_nothing_is_told_as_what_it_is(path: Path) -> None:
+    path.parent.mkdir(parents=True, mode=0o700)
+    path.symlink_to(path.parent / "nothing")
+    with pytest.raises(IdentityError, match="a link to a file that is not there"):
+        load(path)
+
+
+def test_folders_made_above_it_are_private_whatever_the_umask(path: Path) -> None:
+    before = os.umask(0)
+    try:
+        load(path)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.parent.parent.stat().st_mode) == 0o700
+
+
 def test_a_full_disk_is_one_sentence_and_leaves_nothing_behind(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(fd: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -161,6 +161,8 @@ def load_or_create(
     private_files.make_folder(path.parent)
     identity = store.load() or store.create(wanted) or store.load()
     if identity is None:
+        if path.is_symlink():
+            raise IdentityError(f"{path} is a link to a file that is not there")
         raise IdentityError(f"{path} disappeared while it was made: start again")
     return replace(identity, name=wanted) if wanted is not None else identity
 

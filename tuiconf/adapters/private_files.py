@@ -42,7 +42,9 @@ def make_folder(path: Path) -> None:
         NotPrivate: others can write into it, so they could put their own file in the place of ours.
     """
     with _as_file_error(path, "made"):
-        path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        for folder in (*reversed(path.parents), path):  # `parents=True` would leave those above to the umask
+            if not folder.is_dir():
+                folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
         mode = path.stat().st_mode
     if mode & _OTHERS_WRITE and not mode & stat.S_ISVTX:
         raise NotPrivate(f"others can write into {path}: type chmod 700 {shlex.quote(str(path))}")
@@ -64,13 +66,16 @@ def read(path: Path, *, max_bytes: int, secret: bool) -> bytes | None:
         return None
     except OSError as error:
         raise _file_error(path, "read", error) from error
-    with os.fdopen(fd, "rb") as file, _as_file_error(path, "read"):
+    try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise FileError(f"{path} is not a file")
         if secret:
             _check_private(path, status)
-        data = file.read(max_bytes + 1)
+        with _as_file_error(path, "read"), open(fd, "rb", closefd=False) as file:
+            data = file.read(max_bytes + 1)
+    finally:
+        os.close(fd)
     if len(data) > max_bytes:
         raise FileError(f"{path} is larger than such a file can be")
     return data
