@@ -185,8 +185,9 @@ async def test_no_process_is_left_when_we_are_killed(tmp_path: Path, number: sig
     pids = tmp_path / "pids"
     script = 'trap "" TERM HUP INT; echo $$ >>"$1"; sleep 1000 & echo $! >>"$1"; while :; do sleep 1; done'
     code = (
-        "import asyncio, sys\n"
+        "import asyncio, signal, sys\n"
         "from tuiconf.adapters.audio.command import CommandSink, CommandSource\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
         "async def main():\n"
         "    a = CommandSource(['sh', '-c', sys.argv[1], 'sh', sys.argv[2]])\n"
         "    b = CommandSink(['sh', '-c', sys.argv[1], 'sh', sys.argv[2]])\n"
