@@ -118,7 +118,7 @@ class Process:
 
     def _last_words(self) -> str:
         lines = self._words.decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
+        return lines[-1].removeprefix("tuiconf: ") if lines else "it said nothing"
 
 
 class Participant:
