@@ -288,6 +288,21 @@ def test_the_delay_is_measured_from_capture_to_play_out(opus: Opus) -> None:
     assert 50.0 <= stream.delay_ms_p50 <= stream.delay_ms_p95 <= 130.0
 
 
+def test_a_pause_is_not_taken_for_a_delay(opus: Opus) -> None:
+    """As after a restart of the relay: frames are numbered on where they stopped, and no report was due."""
+    world = World()
+    ann, ben = world.party("Ann", "Ben")
+    room = Room(world, opus)
+    room.enter(ann, ben)
+    room.keys()
+    room.talk(ann, SPEECH[:75], [ben])
+    room.now += 0.3
+    room.talk(ann, SPEECH[75:84], [ben])
+    [stream] = room.sounds[ben].streams({ann.leaf: ("Ann", "")})
+    assert stream.delay_ms_p95 is not None
+    assert stream.delay_ms_p95 < 130.0
+
+
 @pytest.mark.parametrize(("members", "told"), [(8, False), (9, True)])
 def test_only_in_a_large_room_the_relay_is_told_how_loud_it_is(opus: Opus, members: int, told: bool) -> None:
     sound = Sound(opus)

@@ -90,6 +90,7 @@ class Sound:
         self._since_epoch: dict[int, int] = {}
         self._own_leaf: int | None = None
         self._silent_frames = PAUSE_FRAMES
+        self._captured_at = -math.inf
         self._last_sent: tuple[int, float] | None = None
         self._report_at = -math.inf
         self._malformed = 0
@@ -136,10 +137,11 @@ class Sound:
         datagrams: list[bytes] = []
         counter, sealed = self._sealing.seal(Stream.AUDIO, self._encoder.encode(pcm))
         self._last_sent = (counter, unix - FRAME_S)
-        if self._silent_frames >= PAUSE_FRAMES:
+        # Without a connection nothing is captured, which is a pause as well.
+        if self._silent_frames >= PAUSE_FRAMES or now - self._captured_at > PAUSE_FRAMES * FRAME_S:
             self._bundler.clear()
             datagrams.append(self._report(now))
-        self._silent_frames = 0
+        self._silent_frames, self._captured_at = 0, now
         self.frames_sent += 1
         datagrams.append(self._prefix() + self._bundler.bundle(sealed))
         return datagrams
