@@ -237,3 +237,17 @@ def test_frames_lost_at_the_end_of_a_long_gap_are_counted(libopus: Opus) -> None
             receiver.push(seq, packets[seq], now=seq * FRAME_S)
         receiver.pull(now=seq * FRAME_S + 0.001)
     assert receiver.statistics.frames_concealed >= int(CONCEAL_AT_MOST_S / FRAME_S)
+
+
+def test_a_frame_that_is_blended_into_the_next_to_catch_up_counts_as_played(libopus: Opus) -> None:
+    receiver, encoder = Receiver(libopus), Encoder(libopus)
+    late_s, sent = 0.06, 800
+    arrivals = {seq: seq * FRAME_S + (late_s if seq < 20 else 0.0) for seq in range(sent)}
+    played = 0
+    for tick in range(sent + 20):
+        now = tick * FRAME_S + 0.001
+        for seq in [seq for seq, at in arrivals.items() if at <= now]:
+            receiver.push(seq, encoder.encode(np.zeros(960, np.float32)), now=arrivals.pop(seq))
+        played += receiver.pull(now=now)[1] is Kind.PLAYED
+    assert receiver.statistics.jitter.dropped == sent - played > 0
+    assert receiver.statistics.frames_played == sent

@@ -185,7 +185,8 @@ class Receiver:
         self._played += 1
         self._count_concealed(due.seq)
         self._times.append((due.seq, now))
-        if skipped is not None:  # both frames in the time of one
+        if skipped is not None:  # both frames in the time of one, and both are heard
+            self._played += 1
             pcm += (skipped - pcm) * self._fade_out
         self._soften(pcm)
         return pcm, Kind.PLAYED
