@@ -140,6 +140,11 @@ class Participant:
         """The latest epoch it was in; -1 before the first."""
         return max(self.codes, default=-1)
 
+    @property
+    def reconnections(self) -> int:
+        """How often it lost the relay so far."""
+        return sum(event["event"] == "reconnecting" for event in self.events)
+
     def type(self, line: str) -> None:
         """Type a line of chat or a command into it."""
         self._process.write(line)

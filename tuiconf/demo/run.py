@@ -222,6 +222,7 @@ class _Demo:
         """One turn: a file is played, and everyone's statistics are taken when it is over."""
         person = self._people[speaker]
         before: int = person.stats.get("frames_sent", 0)
+        reconnections = {name: self._people[name].reconnections for name in (speaker, *listeners)}
         person.type(f"/play {self._files[NAMES.index(speaker) % len(self._files)]}")
         await person.until(lambda: person.stats.get("frames_sent", 0) > before, f"{speaker}'s speech")
         await self._watch(person, listeners)
@@ -231,6 +232,9 @@ class _Demo:
         streams = [self._stream(person, self._people[listener], sent) for listener in listeners]
         self._streams += streams
         self._story.streams(streams)
+        for name, count in reconnections.items():
+            if self._people[name].reconnections > count:
+                self._story.detail(f"{name} lost the relay for a moment, and came back into the same group")
 
     async def _watch(self, person: Participant, listeners: tuple[str, ...]) -> None:
         """Draw until the file is over (a second went by without a frame), or was long enough."""
