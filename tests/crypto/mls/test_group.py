@@ -229,8 +229,8 @@ def test_added_members_extensions_and_psks_are_told() -> None:
         {POLICY_EXTENSION: b"new"},
     )
     assert seen.changes.psk_ids == (LINK,)
-    assert seen.merge().extensions == {POLICY_EXTENSION: b"new"}
     assert bob.group.extensions == {POLICY_EXTENSION: b"policy"}
+    assert seen.merge().extensions == {POLICY_EXTENSION: b"new"}
 
 
 def test_the_conference_chooses_which_proposals_a_commit_takes_up() -> None:

@@ -46,6 +46,8 @@ from tuiconf.crypto.primitives import Random, equal
 # Resumption secrets open nothing; a proposal may only mix them in (RFC 9420 §8.6). 32 bytes each.
 RESUMPTION_EPOCHS: Final = 16
 
+LAST_EPOCH: Final = (1 << 64) - 1  # the field's end
+
 NOTHING_EARLIER: Final[Mapping[int, bytes]] = MappingProxyType({})
 
 
@@ -232,6 +234,8 @@ def known_psks(state: State, external: Mapping[bytes, bytes]) -> KnownPsks:
 
 def _context(state: State, applied: Applied, tree_hash: bytes) -> GroupContext:
     """The next epoch's context, with the transcript still as it was (§12.4.1)."""
+    if state.context.epoch >= LAST_EPOCH:  # whoever welcomes somebody chooses where the group is
+        raise MlsError("limit", "the group has come to its last epoch")
     return replace(state.context, epoch=state.context.epoch + 1, tree_hash=tree_hash, extensions=applied.extensions)
 
 

@@ -3,7 +3,8 @@
 A `Group` stands for one epoch. Within the epoch it changes in place, and only when something succeeds: `protect` and
 `propose_*` use up a key of our own, `process` one of the sender's, and proposals are remembered. Going to the next
 epoch makes a new `Group`: `commit` and `process` give a `Staged`, and `Staged.merge` the next one, after which the
-old one refuses to be used. A `Staged` that is not merged has changed nothing but used up a key of our own.
+old one refuses to be used and has forgotten its secrets. A `Staged` that is not merged has changed nothing but used
+up a key of our own.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from tuiconf.crypto.mls.messages import (
     Commit,
     ContentType,
     GroupContextExtensions,
-    PreSharedKey,
     Proposal,
     Remove,
     Update,
     WireFormat,
+    new_psk,
 )
 from tuiconf.crypto.mls.nodes import DEFAULT_EXTENSIONS, Capabilities, LeafTemplate
 from tuiconf.crypto.mls.proposals import (
@@ -40,7 +41,7 @@ from tuiconf.crypto.mls.proposals import (
     verify_proposal,
 )
 from tuiconf.crypto.mls.received import Application, ProposalReceived, application
-from tuiconf.crypto.mls.schedule import ExternalPsk, GroupContext
+from tuiconf.crypto.mls.schedule import GroupContext
 from tuiconf.crypto.mls.tree import RatchetTree
 from tuiconf.crypto.mls.welcome import open_welcome
 from tuiconf.crypto.primitives import HASH_BYTES, KEY_BYTES, Random, ed25519_public, equal, hpke_derive_key_pair
@@ -65,7 +66,7 @@ class Staged:
     message that was processed otherwise. `own_removed`: we are no longer a member, and there is nothing to merge.
     """
 
-    __slots__ = ("_base", "_now", "_state", "changes", "commit", "committer", "epoch", "welcome")
+    __slots__ = ("_base", "_now", "_state", "changes", "commit", "committer", "epoch", "own_removed", "welcome")
 
     def __init__(
         self,
@@ -84,11 +85,7 @@ class Staged:
         self.epoch = base.epoch + 1
         self.commit = commit
         self.welcome = welcome
-
-    @property
-    def own_removed(self) -> bool:
-        """Whether this commit removes us."""
-        return self._state is None
+        self.own_removed = state is None
 
     def merge(self) -> Group:
         """The group in its next epoch. The one this was made from can no longer be used.
@@ -96,9 +93,10 @@ class Staged:
         Raises:
             LocalProtocolError: the group has gone on already, or we are no longer in it.
         """
-        if self._state is None:
+        if self.own_removed:
             raise LocalProtocolError("this commit removed us: there is no next epoch for us")
-        return self._base._succeed(self._state, self.changes, now=self._now)
+        state, self._state = self._state, None  # whoever goes on holding this must not hold an epoch's secrets
+        return self._base._succeed(state, self.changes, now=self._now)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -111,19 +109,19 @@ class _Past:
 
 
 class Group:
-    """See the module. Every method raises `LocalProtocolError` once the group has gone on to another epoch."""
+    """See the module. Everything raises `LocalProtocolError` once the group has gone on to another epoch."""
 
-    __slots__ = ("_gone", "_members", "_own_updates", "_past", "_proposals", "_spent", "_state")
+    __slots__ = ("_current", "_members", "_own_updates", "_past", "_proposals", "_spent", "_tree_in_welcome")
 
     def __init__(self, state: State, *, past: tuple[_Past, ...] = (), spent: tuple[bytes, ...] = ()) -> None:
         """Only for this package: a group comes from `create`, `join` or `Staged.merge`."""
-        self._state = state
+        self._current: State | None = state  # None: this epoch is over
         self._past = past
         self._spent = spent
         self._proposals: dict[bytes, Proposed] = {}
         self._own_updates: dict[bytes, bytes] = {}
         self._members: tuple[Member, ...] | None = None
-        self._gone = False
+        self._tree_in_welcome: bool | None = None  # what the first Welcome made in this epoch did
 
     # --- how a group begins
 
@@ -205,6 +203,12 @@ class Group:
     # --- what it is
 
     @property
+    def _state(self) -> State:
+        if self._current is None:
+            raise LocalProtocolError("this epoch of the group is over")
+        return self._current
+
+    @property
     def group_id(self) -> bytes:
         """The group's name."""
         return self._state.context.group_id
@@ -259,7 +263,6 @@ class Group:
 
     def export(self, label: str, context: bytes, length: int) -> bytes:
         """MLS-Exporter (§8.5): a secret of this epoch for a use of one's own."""
-        self._check_live()
         return self._state.secrets.export(label, context, length)
 
     # --- saying something
@@ -289,7 +292,7 @@ class Group:
 
     def propose_psk(self, psk_id: bytes, *, public: bool = False, rng: Random) -> bytes:
         """The message that proposes to mix in an external pre-shared key."""
-        return self._propose(_new_psk(psk_id, rng), public=public, rng=rng)
+        return self._propose(new_psk(psk_id, rng=rng), public=public, rng=rng)
 
     def propose_extensions(self, extensions: Mapping[int, bytes], *, public: bool = False, rng: Random) -> bytes:
         """The message that proposes to replace all extensions of the group."""
@@ -307,7 +310,6 @@ class Group:
     def _send(
         self, content: bytes | Proposal, authenticated_data: bytes, *, public: bool, rng: Random
     ) -> tuple[bytes, AuthenticatedContent]:
-        self._check_live()
         messages = self._state.messages
         wire_format = WireFormat.PUBLIC if public else WireFormat.PRIVATE
         framed = messages.frame(self.own_leaf, content, authenticated_data)
@@ -338,22 +340,22 @@ class Group:
 
         `psk` names external pre-shared keys to mix in, whose values are in `psks`. `refs` are the remembered
         proposals to take up: a list means exactly those; None means all that are valid together, without those for
-        pre-shared keys that are not in `psks`. `with_path` None means
-        only where RFC 9420 asks for it. `tree_in_welcome` False leaves the tree to `ratchet_tree`.
+        pre-shared keys that are not in `psks`. `with_path` None means only where RFC 9420 asks for it.
+        `tree_in_welcome` False leaves the tree to `ratchet_tree`.
 
         Raises:
             MlsError: a key package is expired or used, or what others proposed makes an invalid group.
             LocalProtocolError: what was asked for contradicts itself or RFC 9420.
         """
-        self._check_live()
         self._check_packages(add, now)
         if any(self._state.tree.leaf(leaf) is None for leaf in remove):
             raise LocalProtocolError("there is nobody at that leaf")
         explicit: list[Proposal] = [*map(Remove, remove), *map(Add, add)]
-        explicit += [_new_psk(psk_id, rng) for psk_id in psk]
+        explicit += [new_psk(psk_id, rng=rng) for psk_id in psk]
         if extensions is not None:
             explicit.append(GroupContextExtensions(dict(extensions)))
         items = self._choose(explicit, refs, psks).items
+        self._settle_tree_in_welcome(tree_in_welcome, items)
         required = needs_path(items)
         if with_path is False and required:
             raise LocalProtocolError("this commit needs a path")
@@ -370,6 +372,18 @@ class Group:
         return Staged(
             self, made.state, made.changes, committer=self.own_leaf, commit=made.commit, welcome=made.welcome, now=now
         )
+
+    def _settle_tree_in_welcome(self, inside: bool, items: Sequence[Proposed]) -> None:
+        """All Welcomes of an epoch carry the tree, or none.
+
+        A commit that only adds has nothing random in it: made again it is the same, so the key and nonce of its
+        Welcome are the same, and what they seal must be.
+        """
+        if not any(isinstance(item.proposal, Add) for item in items):
+            return
+        if self._tree_in_welcome not in (None, inside):
+            raise LocalProtocolError("a Welcome of this epoch was made with the tree elsewhere")
+        self._tree_in_welcome = inside
 
     def _check_packages(self, packages: Sequence[KeyPackage], now: int) -> None:
         for package in packages:
@@ -406,13 +420,15 @@ class Group:
             raise LocalProtocolError("a proposal of this commit is not known") from None
         return chosen
 
-    def _succeed(self, state: State, changes: Changes, *, now: int) -> Group:
-        self._check_live()
-        self._gone = True
+    def _succeed(self, state: State | None, changes: Changes, *, now: int) -> Group:
+        if state is None or self._current is None:
+            raise LocalProtocolError("this epoch of the group is over")
         past = (*self._past, _Past(self._state.messages, self.own_leaf, now + PAST_EPOCH_S))[-PAST_EPOCHS:]
         refs = tuple(added.key_package_ref for added in changes.added)
         following = Group(state, past=past, spent=(*self._spent, *refs)[-MAX_SPENT:])
         following.expire(now)
+        # Whoever goes on holding this must not hold what the secrets of this epoch and the next are made of.
+        self._current, self._past, self._own_updates = None, (), {}
         return following
 
     # --- hearing something
@@ -427,7 +443,6 @@ class Group:
         Raises:
             MlsError: it is not valid, not of this group, or not of an epoch that is known.
         """
-        self._check_live()
         self.expire(now)
         header = peek(message)
         if header.group_id != self.group_id:
@@ -483,11 +498,3 @@ class Group:
     def expire(self, now: int) -> None:
         """Drop the keys of past epochs whose time is over."""
         self._past = tuple(past for past in self._past if now < past.until)
-
-    def _check_live(self) -> None:
-        if self._gone:
-            raise LocalProtocolError("this epoch of the group is over")
-
-
-def _new_psk(psk_id: bytes, rng: Random) -> PreSharedKey:
-    return PreSharedKey(ExternalPsk(psk_id=psk_id, nonce=rng(HASH_BYTES)))

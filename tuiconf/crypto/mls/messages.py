@@ -12,9 +12,9 @@ from tuiconf.crypto.mls.codec import Reader, opaque, optional, u8, u16, u32, u64
 from tuiconf.crypto.mls.errors import MlsError
 from tuiconf.crypto.mls.keypackage import KeyPackage
 from tuiconf.crypto.mls.nodes import LeafNode
-from tuiconf.crypto.mls.schedule import GroupContext, PskId, decode_psk_id
+from tuiconf.crypto.mls.schedule import ExternalPsk, GroupContext, PskId, decode_psk_id
 from tuiconf.crypto.mls.suite import CIPHER_SUITE, VERSION, ref_hash
-from tuiconf.crypto.primitives import HASH_BYTES
+from tuiconf.crypto.primitives import HASH_BYTES, Random
 
 REF_BYTES: Final = HASH_BYTES
 
@@ -81,6 +81,11 @@ class PreSharedKey:
     """Mix a pre-shared key into the next epoch."""
 
     psk: PskId
+
+
+def new_psk(psk_id: bytes, *, rng: Random) -> PreSharedKey:
+    """The proposal to mix in an external key, once: its nonce is fresh (§8.4)."""
+    return PreSharedKey(ExternalPsk(psk_id=psk_id, nonce=rng(HASH_BYTES)))
 
 
 @dataclass(frozen=True, slots=True, repr=False)

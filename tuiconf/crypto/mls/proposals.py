@@ -70,7 +70,11 @@ class ExtensionsChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Changes:
-    """What a commit does. `updated` includes the committer when the commit has a path; `psk_ids` are external ones."""
+    """What a commit does. `updated` includes the committer when the commit has a path.
+
+    `psk_ids` are those of external keys, and for a resumption secret the whole PreSharedKeyID: members who came later
+    do not have it, so a policy that counts what is mixed in must not overlook it.
+    """
 
     added: tuple[Added, ...] = ()
     removed: tuple[Removed, ...] = ()
@@ -272,7 +276,7 @@ def apply(items: Sequence[Proposed], tree: RatchetTree, extensions: Mapping[int,
         removed=tuple(removed),
         updated=tuple(updated),
         extensions=changed,
-        psk_ids=tuple(psk.psk_id for psk in psks if isinstance(psk, ExternalPsk)),
+        psk_ids=tuple(psk.psk_id if isinstance(psk, ExternalPsk) else psk.encode() for psk in psks),
     )
     places = tuple((new.member.leaf, package) for new, package in zip(added, packages, strict=True))
     return Applied(changes=changes, extensions=new_extensions, psks=psks, added=places)

@@ -46,7 +46,8 @@ def make_welcome(
     extensions = {RATCHET_TREE: tree.encode()} if with_tree else {}
     info = GroupInfo(context=context, extensions=extensions, confirmation_tag=confirmation_tag, signer=signer)
     signature = sign_with_label(signing_key, b"GroupInfoTBS", info.unsigned())
-    # The welcome secret is of this epoch and seals this one thing.
+    # The welcome secret comes from the transcript, so from this very commit. The same commit made once more gives the
+    # same GroupInfo and the same ciphertext, for `Group` does not let `with_tree` change within an epoch.
     key, nonce = _welcome_key(secrets.welcome_secret)
     sealed_info = aead_seal(key, nonce, info.unsigned() + opaque(signature), b"")
     entries = []
