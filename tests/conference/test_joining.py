@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
+
 from relay_quic import wire
 from tests.conference.world import Guest, World, agree
+from tuiconf.conference import content, notes
 from tuiconf.conference.effects import Emit, InstallKeys, Send
 from tuiconf.conference.events import (
     EpochChanged,
@@ -13,6 +16,8 @@ from tuiconf.conference.events import (
     Waiting,
 )
 from tuiconf.conference.session import SOLITUDE_S
+from tuiconf.crypto.mls import new_key_package
+from tuiconf.identity.credential import Credential, encode_credential
 from tuiconf.identity.keys import Identity, fingerprint
 
 
@@ -165,18 +170,20 @@ def test_a_package_shown_again_by_someone_else_still_lets_its_maker_in() -> None
     agree([ann, ben])
 
 
-def test_two_packages_that_cannot_go_together_do_not_keep_the_honest_one_out() -> None:
-    """One may copy another's public key into a package of their own; a batch of both can never be committed."""
+def test_two_packages_that_cannot_go_together_do_not_keep_the_others_out() -> None:
+    """One may put another's public key into a package of their own; a batch of both can never be committed."""
     world = World()
     [ann] = world.party("Ann")
-    twin = Identity.create("Twin", world.rng)
-    first, second = world.stranger(), world.stranger()
-    package = first.package(twin)
-    first.knock(package.key_package)
-    second.knock(second.package(twin).key_package)
+    for name in ("Mal", "Twin"):
+        identity = Identity.create(name, world.rng)
+        credential = encode_credential(Credential(name=name, public_key=identity.public_key))
+        same_keys, now = random.Random(5).randbytes, int(world.at.unix)
+        package = new_key_package(identity.seed, credential, rng=same_keys, now=now, lifetime_s=3600)
+        world.stranger().knock(package.key_package)
     ben = world.guest("Ben")
-    world.run(6.0)
+    world.run(4.0)
     assert ben.is_member
+    assert ann.names == ben.names == ["Ann", "Ben", "Mal"]
     assert ben.code == ann.code
 
 
@@ -196,8 +203,6 @@ def test_a_knock_with_a_wrong_clock_is_denied_once_and_by_one() -> None:
 
 
 def test_a_forged_denial_is_told_and_does_not_stop_the_knocking() -> None:
-    from tuiconf.conference import content, notes
-
     world = World()
     stranger = world.stranger()
     ben = world.guest("Ben")
