@@ -37,6 +37,9 @@ LONGEST_RETRY_S: Final = 10.0
 # A connection that held for so long was a good one; one that did not counts as more of the same trouble.
 GOOD_CONNECTION_S: Final = 10.0
 
+# How long chat may take to reach the relay before we leave without it.
+LAST_WORDS_S: Final = 1.0
+
 TICKS_PER_SECOND: Final = 50
 
 
@@ -77,6 +80,7 @@ class Engine:
         self._changing_source = asyncio.Lock()
         self._ticker = Ticker()
         self._stats_tick = 0
+        self._leave_by: float | None = None  # we leave once what was typed is said, and by then at the latest
         self._muted = False
         self._undecryptable_before = 0
         self._undecryptable = False
@@ -121,7 +125,15 @@ class Engine:
             self._on_event(Eavesdropped(frames_tried=tried, frames_opened=opened))
             self._finish(LeftReason.REMOVED)
             return
+        if self._session.unsaid and self._leave_by is None:
+            self._leave_by = time.monotonic() + LAST_WORDS_S
+            return
+        self._leave_by = None
         self._perform(self._session.leave(_instant()))
+
+    def _leave_if_said(self, now: float) -> None:
+        if self._leave_by is not None and (now >= self._leave_by or not self._session.unsaid):
+            self.leave()
 
     def hang_up(self) -> None:
         """End now: whoever is in a hurry does not wait for the others to have taken notice."""
@@ -235,6 +247,7 @@ class Engine:
             due = self._session.next_timer()
             if due is not None and due <= at.now:
                 self._perform(self._session.handle_timer(at))
+            self._leave_if_said(at.now)
             connection = self._connection
             if connection is not None:
                 connection.flush(at.now)

@@ -178,8 +178,9 @@ def _identity(name: str | None, *, headless: bool) -> Identity:
 
 
 def _tell(line: str) -> None:
-    """A line for whoever looks at the terminal, or into the journal."""
-    print(line, file=sys.stderr, flush=True)  # noqa: T201
+    """A line for whoever looks at the terminal, or into the journal; nobody may, since the window was closed."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _meet_relay(runner: asyncio.Runner, plan: Plan, trust: RelayTrust) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import World
+from tests.e2e.processes import Relay, World
 
 
 @pytest.fixture
@@ -16,5 +16,15 @@ def world(tmp_path: Path) -> Iterator[World]:
     world = World(tmp_path)
     try:
         yield world
+    finally:
+        world.close()
+
+
+@pytest.fixture(scope="module")
+def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
+    """A relay that the tests of a module share: each has its own rooms."""
+    world = World(tmp_path_factory.mktemp("relay"))
+    try:
+        yield world.relay()
     finally:
         world.close()

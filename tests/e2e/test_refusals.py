@@ -41,12 +41,6 @@ def test_what_was_typed_wrong_is_one_sentence_and_exit_code_2(world: World, argu
     assert_one_sentence(world.command("tuiconf", *arguments), 2)  # tests/test_usage.py has all of them
 
 
-@pytest.fixture
-def relay(world: World) -> Relay:
-    """One that works."""
-    return world.relay()
-
-
 def test_a_relay_with_another_pin_is_refused(world: World, relay: Relay) -> None:
     address = f"127.0.0.1:{relay.address[1]}?pin={PIN}"
     assert_one_sentence(world.command("tuiconf", "host", address, "--headless"), 1, "pin", lines=1)

@@ -56,7 +56,6 @@ class Session:
         self._call = Call(me, keys)
         self._following = Following(self._call)
         self._creator = creator
-        self._entered_at = 0.0
         self._lost_at: float | None = None  # `reconnecting` was told, and `reconnected` was not yet
 
     @property
@@ -162,6 +161,11 @@ class Session:
 
     # --- what the user asks
 
+    @property
+    def unsaid(self) -> bool:
+        """Whether something is still on its way to the relay that leaving now would lose."""
+        return self._call.may_speak and len(self._call.outbox) > 0
+
     def say(self, text: str, at: Instant) -> list[Effect]:
         """Send a line of chat to everyone in the group; it is kept until the relay has taken it.
 
@@ -208,7 +212,7 @@ class Session:
         how = self._call.place.entered(message)
         self._call.attendance.entered(message.connection, message.connections)
         self._call.commits.door.keep(self._call.attendance.connections)
-        self._entered_at = at.now
+        self._call.entered_at = at.now
         self._call.away_s = at.now - self._lost_at if self._lost_at is not None else 0.0
         self._call.catching_up = how is Return.RESUMED
         if self._call.membership is None:
@@ -256,7 +260,7 @@ class Session:
         """When the oldest connection in the room creates the group."""
         if self._call.phase is not Phase.OUTSIDE or not self._call.attendance.is_oldest():
             return None
-        return self._entered_at + SOLITUDE_S
+        return self._call.entered_at + SOLITUDE_S
 
     def _create(self, at: Instant) -> list[Effect]:
         """Start the group: as its creator, or because nobody is here who could let us in."""
