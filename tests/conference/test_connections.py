@@ -9,6 +9,7 @@ from tests.conference.world import Guest, World, agree
 from tuiconf.conference.attendance import VANISH_S
 from tuiconf.conference.events import (
     ChatReceived,
+    CommitRefused,
     EpochChanged,
     Failed,
     ParticipantJoined,
@@ -96,6 +97,35 @@ def test_a_resumption_that_finds_us_removed_for_being_gone_is_not_taken_for_a_ki
     ben.back()
     world.run(10.0)
     agree([ann, ben])
+
+
+def test_one_who_is_back_just_before_the_commit_that_removes_it_stays_for_everyone() -> None:
+    """The committer judges its own commit where it stands in the order, as the others do."""
+    world = World()
+    ann, ben, cyd, dee = world.party("Ann", "Ben", "Cyd", "Dee")
+    ann.leave()  # a host may remove anyone, gone or not
+    world.run(1.0)
+    cyd.cut()
+    world.run(VANISH_S + 0.1)
+    ben.delay_s = 0.5
+    world.run(0.35)  # its commit is under way
+    cyd.back()
+    world.run(3.0)
+    agree([ben, cyd, dee])
+    assert [event.reason for event in dee.of(CommitRefused)] == ["remove_not_allowed"]
+    assert ben.of(CommitRefused) == dee.of(CommitRefused)
+
+
+def test_one_who_is_back_just_before_the_host_removes_it_for_being_gone_does_not_take_that_for_a_kick() -> None:
+    world = World()
+    ann, ben, cyd = world.party("Ann", "Ben", "Cyd")
+    cyd.cut()
+    world.run(VANISH_S + 0.1)
+    ann.delay_s = 0.5
+    world.run(0.35)
+    cyd.back()
+    world.run(10.0)
+    agree([ann, ben, cyd])
 
 
 def test_a_host_who_was_away_for_long_comes_back_as_the_host() -> None:

@@ -21,6 +21,9 @@ from tuiconf.errors import LocalProtocolError
 # One who comes back after so long may have been removed for being gone, by a host as well as by anyone else.
 AWAY_LONG_S: Final = 0.75 * VANISH_S
 
+# The commit that removes one for being gone may have been under way when they came back.
+JUST_BACK_S: Final = 5.0
+
 
 class Following:
     """Takes what the relay has ordered and what it answers, and moves the call along."""
@@ -93,7 +96,8 @@ class Following:
             sentence = "the same identity joined this room from elsewhere"
             return [failure("replaced", sentence, fatal=True), *self._call.finish(LeftReason.FAILED)]
         by_host = membership.roster.by_leaf[staged.committer].key in membership.policy.hosts
-        seemed_gone = self._call.catching_up and self._call.away_s >= AWAY_LONG_S
+        just_back = self._call.catching_up or at.now < self._call.entered_at + JUST_BACK_S
+        seemed_gone = just_back and self._call.away_s >= AWAY_LONG_S
         if again is None and by_host and not seemed_gone:
             return self._call.finish(LeftReason.REMOVED)
         self._call.stranding.cut(room_went_on=again is None)

@@ -68,6 +68,7 @@ class Call:
         self.place = Place()
         self.attendance = Attendance()
         self.catching_up = False  # resumed, and not all that was missed is here
+        self.entered_at = 0.0
         self.away_s = 0.0  # how long we were without a connection the last time
         # what waits
         self.commits = Commits(self.attendance)
