@@ -28,7 +28,7 @@ class MlsError(RemoteProtocolError):
     duplicate_key         a key that is already in the tree, or a key package that has been in it
     invalid_tree          the ratchet tree contradicts itself or its hash
     invalid_path          an UpdatePath does not fit the tree, or its secrets do not fit its keys
-    not_for_us            a Welcome for another key package
+    not_for_us            a Welcome for another key package, or for one that has been used
     """
 
     code = "mls"

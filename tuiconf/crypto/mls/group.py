@@ -174,9 +174,11 @@ class Group:
         `ratchet_tree` is for a Welcome without the tree in it.
 
         Raises:
-            MlsError: the Welcome is not valid, or not for this bundle, or the bundle has expired.
-            LocalProtocolError: the bundle has been used, or is not of this signing key.
+            MlsError: the Welcome is not valid, or not for this bundle, or the bundle has expired or been used.
+            LocalProtocolError: the bundle is not of this signing key.
         """
+        if bundle.used:  # who sends a second Welcome is a peer, so this is no mistake of ours
+            raise MlsError("not_for_us", "a Welcome is for a key package that has been used")
         package, init_private, encryption_private = bundle.private
         if ed25519_public(signing_key) != package.signature_key:
             raise LocalProtocolError("a key package was made with another signing key")
@@ -374,11 +376,8 @@ class Group:
         )
 
     def _settle_tree_in_welcome(self, inside: bool, items: Sequence[Proposed]) -> None:
-        """All Welcomes of an epoch carry the tree, or none.
-
-        A commit that only adds has nothing random in it: made again it is the same, so the key and nonce of its
-        Welcome are the same, and what they seal must be.
-        """
+        """All Welcomes of an epoch carry the tree, or none: the key and nonce of two may be the same."""
+        # A commit that only adds has nothing random in it, so made again it is the same, and leads to the same keys.
         if not any(isinstance(item.proposal, Add) for item in items):
             return
         if self._tree_in_welcome not in (None, inside):

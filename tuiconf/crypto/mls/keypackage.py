@@ -108,6 +108,11 @@ class KeyPackageBundle:
         self._keys: tuple[KeyPackage, bytes, bytes] | None = key_package, init_private, encryption_private
 
     @property
+    def used(self) -> bool:
+        """Whether the private keys are gone."""
+        return self._keys is None
+
+    @property
     def private(self) -> tuple[KeyPackage, bytes, bytes]:
         """The key package, and the private init and encryption keys.
 
