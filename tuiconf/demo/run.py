@@ -106,9 +106,7 @@ class _Demo:
         address = await self._start_relay(folder, ending)
         link = await self._make_room(address, folder, ending)
         await self._let_in(link, folder, ending)
-        story.step(
-            f"{HOST} speaks.", f"Each frame, 20 ms of sound, is sealed before it leaves {HOST} (SFrame, RFC 9605)."
-        )
+        story.step(f"{HOST} speaks.", f"Sound is sealed before it leaves {HOST}, every 20 ms of it (SFrame, RFC 9605).")
         await self._speak(HOST, (GUEST, REMOVED))
         story.step(f"{REMOVED} speaks.", "Each speaker seals with another key, and with a new one in every epoch.")
         await self._speak(REMOVED, (HOST, GUEST))
@@ -150,8 +148,8 @@ class _Demo:
     async def _let_in(self, link: str, folder: Path, ending: contextlib.AsyncExitStack) -> None:
         self._story.step(
             f"{GUEST} and {REMOVED} knock with the link, and are let in.",
-            "Only members can add someone, never the relay (MLS, RFC 9420). And whenever",
-            "someone comes or goes there are new keys: a new epoch, with a code to compare.",
+            "Only members can add someone, never the relay (MLS, RFC 9420).",
+            "Whoever comes or goes, the keys change: a new epoch, with a code to compare.",
         )
         for name in (GUEST, REMOVED):
             await self._start(name, ("join", link), folder, ending)
