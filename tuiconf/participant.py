@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -32,6 +33,7 @@ from tuiconf.adapters.audio import (
 from tuiconf.adapters.audio.optional import OptionalSink, OptionalSource
 from tuiconf.adapters.identity_store import load_or_create, terminal_ask
 from tuiconf.adapters.known_relays import KnownRelays
+from tuiconf.adapters.printing import OutputLost
 from tuiconf.adapters.relay import Offered, RelayConnection, check_library
 from tuiconf.adapters.standard_streams import LineWriter, occupy_closed, stdin_is_open, typed_lines
 from tuiconf.adapters.trust import AskPerson, RelayTrust
@@ -225,6 +227,7 @@ class _Participant:
         self._library = library
         self._engine: Engine | None = None
         self._device_failed = False
+        self._output_error: OSError | None = None
         self._joined = asyncio.Event()
         self._told_to_leave = False
         self._link = plan.link
@@ -233,7 +236,7 @@ class _Participant:
         """The call, from the first packet to the exit code."""
         loop = asyncio.get_running_loop()
         self._engine = engine = Engine(self._call(), self._on_event)
-        errors = LineWriter(2, on_broken=lambda: None)
+        errors = LineWriter(2, on_broken=lambda _: None)
         # Sound on standard output leaves only standard error for words.
         words = errors if self._plan.sink.kind is Kind.STANDARD else LineWriter(1, on_broken=self._nobody_reads(loop))
         self._printer = lines.Printer(words.write, errors.write, as_json=self._plan.as_json)
@@ -250,12 +253,16 @@ class _Participant:
                     await reading
             words.close()
             errors.close()
+        if self._output_error is not None and self._output_error.errno != errno.EPIPE:
+            why = (self._output_error.strerror or "unknown reason").lower()
+            raise OutputLost(f"standard output cannot be written: {why}")
         return _EXIT_CODES[reason] or int(self._device_failed)
 
-    def _nobody_reads(self, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+    def _nobody_reads(self, loop: asyncio.AbstractEventLoop) -> Callable[[OSError], None]:
         """Whoever read our lines is gone: there is nobody to be in the call for. Called on another thread."""
 
-        def broken() -> None:
+        def broken(error: OSError) -> None:
+            self._output_error = error
             with contextlib.suppress(RuntimeError):  # the loop has ended, and with it the call
                 loop.call_soon_threadsafe(self._leave)
 

@@ -27,6 +27,10 @@ def runner(request: pytest.FixtureRequest) -> asyncio.Runner:
     return asyncio.Runner()
 
 
+def _fail(error: OSError) -> None:
+    raise error
+
+
 def _typed(runner: asyncio.Runner, data: bytes) -> list[str]:
     read_end, write_end = os.pipe()
 
@@ -105,7 +109,7 @@ def test_any_bytes_are_lines_of_text(data: bytes) -> None:
 
 def test_lines_are_written_in_order_and_all_before_it_closes() -> None:
     read_end, write_end = os.pipe()
-    writer = LineWriter(write_end, on_broken=pytest.fail)
+    writer = LineWriter(write_end, on_broken=_fail)
     for number in range(500):
         writer.write(f"{number} ✓")
     writer.close()
@@ -116,13 +120,13 @@ def test_lines_are_written_in_order_and_all_before_it_closes() -> None:
 
 def test_a_reader_who_does_not_read_costs_the_oldest_lines_and_no_waiting() -> None:
     read_end, write_end = os.pipe()
-    broken = threading.Event()
-    writer = LineWriter(write_end, on_broken=broken.set)
+    broken: list[OSError] = []
+    writer = LineWriter(write_end, on_broken=broken.append)
     line = "x" * 1000
     for number in range(2 * MAX_WAITING_LINES):
         writer.write(f"{number} {line}")
     writer.close()  # gives up waiting
-    assert not broken.is_set()
+    assert broken == []
     with os.fdopen(read_end, "rb") as file:
         numbers = [int(file.readline().split()[0])]
         while numbers[-1] != 2 * MAX_WAITING_LINES - 1:  # the newest is never lost
@@ -135,19 +139,19 @@ def test_a_reader_who_does_not_read_costs_the_oldest_lines_and_no_waiting() -> N
 def test_a_reader_who_is_gone_is_told_once() -> None:
     read_end, write_end = os.pipe()
     os.close(read_end)
-    broken: list[None] = []
-    writer = LineWriter(write_end, on_broken=lambda: broken.append(None))
+    broken: list[OSError] = []
+    writer = LineWriter(write_end, on_broken=broken.append)
     for _ in range(3):
         writer.write("x")
         time.sleep(0.01)
     writer.close()
     os.close(write_end)
-    assert broken == [None]
+    assert [type(error) for error in broken] == [BrokenPipeError]
 
 
 def test_text_that_no_encoding_has_is_escaped() -> None:
     read_end, write_end = os.pipe()
-    writer = LineWriter(write_end, on_broken=pytest.fail)
+    writer = LineWriter(write_end, on_broken=_fail)
     writer.write("a\udcffb")
     writer.close()
     os.close(write_end)

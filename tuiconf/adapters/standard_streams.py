@@ -51,7 +51,7 @@ def stdin_is_open() -> bool:
 class LineWriter:
     """Writes lines to a descriptor on a thread of its own: `write` never blocks."""
 
-    def __init__(self, fd: int, *, on_broken: Callable[[], None]) -> None:
+    def __init__(self, fd: int, *, on_broken: Callable[[OSError], None]) -> None:
         """`on_broken` is called once, on that thread, when nobody reads any more or the disk is full."""
         self._fd = fd
         self._on_broken = on_broken
@@ -79,8 +79,8 @@ class LineWriter:
             while (line := self._next()) is not None:
                 while line:
                     line = line[os.write(self._fd, line) :]
-        except OSError:
-            self._on_broken()
+        except OSError as error:
+            self._on_broken(error)
 
     def _next(self) -> bytes | None:
         with self._changed:
