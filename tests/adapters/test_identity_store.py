@@ -334,6 +334,32 @@ def test_a_terminal_is_asked_and_shows_nothing_of_what_is_typed(path: Path) -> N
     assert load(path, environ={"TUICONF_PASSPHRASE": "horse"})
 
 
+def test_who_ends_the_input_instead_of_answering_is_told_so_on_a_line_of_its_own(path: Path) -> None:
+    code = "import sys\nfrom tuiconf.cli import main\nsys.exit(main(['identity', 'show']))"
+    environment = {**os.environ, "XDG_DATA_HOME": str(path.parent.parent), "XDG_CONFIG_HOME": str(path.parent.parent)}
+    environment.pop("TUICONF_PASSPHRASE", None)
+    master, terminal = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+        env=environment,
+    ) as process:
+        os.close(terminal)
+        shown = b""
+        while not shown.endswith(b"(empty for none): "):
+            shown += os.read(master, 1024)
+        os.write(master, b"\x04")
+        while b"typed" not in shown:
+            shown += os.read(master, 1024)
+        assert process.wait(timeout=30) == 1
+    os.close(master)
+    assert shown.decode().split("\r\n")[1] == "tuiconf: no passphrase was typed"
+    assert not path.exists()
+
+
 def test_without_a_terminal_nobody_is_asked(path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT_THAT_ASKS, str(path)],

@@ -10,7 +10,6 @@ import pytest
 from tuiconf.demo.show import Story
 from tuiconf.demo.verdict import StreamVerdict, Verdict
 
-
 STREAM = StreamVerdict(
     from_="Ada",
     to="Cleo",
@@ -104,7 +103,7 @@ def test_no_line_is_wider_than_the_terminal_and_words_stay_whole(columns: int, m
     assert " ".join(" ".join(lines).split()).count("one group, the same people, nobody in between") == 1
 
 
-def test_the_whole_story_fits_the_usual_terminal() -> None:
+def test_who_heard_whom_is_one_line_in_the_usual_terminal() -> None:
     stream = io.StringIO()
     story = Story(stream)
     story.streams([STREAM])

@@ -178,6 +178,7 @@ def _ask_on_terminal(prompt: str) -> str:
     try:
         return getpass.getpass(prompt, stream=sys.stderr)
     except EOFError as error:
+        print(file=sys.stderr)  # noqa: T201 - what is said next does not go behind the prompt
         raise IdentityError("no passphrase was typed") from error
 
 
