@@ -200,14 +200,11 @@ def test_a_report_is_forgotten_after_a_while() -> None:
     assert policy.offsets(now=REPORT_LIFETIME_S + 3 * HOLD_S) == ()
 
 
-def test_forced_offsets_hold_whatever_is_reported_until_let_go() -> None:
-    policy = RedundancyPolicy(forced=(1, 2))
+@pytest.mark.parametrize("forced", [(), (1, 2)])
+def test_forced_offsets_hold_whatever_is_reported(forced: tuple[int, ...]) -> None:
+    policy = RedundancyPolicy(forced=forced)
     policy.report(1, 0.5, now=0.0)
-    assert policy.offsets(now=0.0) == (1, 2)
-    policy.force(())
-    assert policy.offsets(now=0.0) == ()
-    policy.force(None)
-    assert policy.offsets(now=0.0) == (1, 3)
+    assert policy.offsets(now=0.0) == forced
 
 
 def test_more_receivers_than_a_room_holds_push_out_the_oldest_report() -> None:

@@ -44,12 +44,6 @@ def decoded_rms_dbfs(pcm: Pcm) -> float:
     return _dbfs(math.sqrt(power)) if math.isfinite(power) else SILENCE_DBFS
 
 
-def peak_dbfs(pcm: Pcm) -> float:
-    """The level of the frame's loudest sample, SILENCE_DBFS to 0 for anything within ±1."""
-    peak = max(float(pcm.max()), -float(pcm.min())) if len(pcm) else 0.0
-    return _dbfs(peak) if math.isfinite(peak) else SILENCE_DBFS
-
-
 def _dbfs(amplitude: float) -> float:
     return max(20 * math.log10(amplitude), SILENCE_DBFS) if amplitude > 0 else SILENCE_DBFS
 

@@ -166,14 +166,11 @@ class RedundancyPolicy:
     __slots__ = ("_forced", "_level", "_needed_at", "_reports")
 
     def __init__(self, *, forced: tuple[int, ...] | None = None) -> None:
+        """`forced` is repeated whatever is reported; None decides by reports."""
         self._forced = forced
         self._reports: dict[int, _Report] = {}
         self._level = 0
         self._needed_at = -math.inf  # when the present level was last asked for
-
-    def force(self, offsets: tuple[int, ...] | None) -> None:
-        """Repeat these whatever is reported; None goes back to deciding by reports."""
-        self._forced = offsets
 
     def report(self, receiver: int, loss: float, *, now: float, burst_frames: float | None = None) -> None:
         """`receiver` (a leaf) lost this fraction of the datagrams, in runs of `burst_frames` on average if known."""
