@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 COMMAND = [sys.executable, "-m", "tuiconf"]
-ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+ASCII = {"PYTHONIOENCODING": "ascii"}  # and not LC_ALL=C: then numpy cannot be imported from a folder called "é"
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
