@@ -18,6 +18,10 @@ PeerId = NewType("PeerId", int)
 # In rooms of up to so many connections everybody hears everybody and no loudness is told (DESIGN.md §3).
 FORWARD_ALL_UP_TO: Final = 8
 
+# Reports that a room is sent: members agree on 50 a second among them, whatever their number. Everybody receives each,
+# so without a bound a few members of a large room could make the relay send more than it can. Doubling it doubles that.
+REPORTS_PER_S: Final = 100.0
+
 # How many are heard at once in larger rooms. People follow one voice and notice two or three more; each costs every
 # receiver 40 kbit/s.
 MAX_SPEAKERS: Final = 4
@@ -98,23 +102,22 @@ class SpeakerSelector:
 MAX_WAITING_PER_SENDER: Final = 5
 # All that waits for one receiver: 8 speakers' frames and some reports. Doubling it doubles its memory, 70 kB.
 MAX_WAITING: Final = 64
-# Older audio comes too late for any jitter buffer that has not already concealed it.
-MAX_AGE_S: Final = 0.1
+# What a datagram costs a receiver's line beside its own bytes (IP, UDP and QUIC): without it, tiny ones would be free.
+DATAGRAM_OVERHEAD_BYTES: Final = 60
 # How much of a second's bytes a receiver may be sent at once: one full queue of audio and a picture.
 RECEIVER_BURST_S: Final = 0.25
 
 
 class _Waiting(NamedTuple):  # half the price of a dataclass, and one is made for each datagram and receiver
-    arrived: float
     sender: PeerId
     kind: DatagramKind
     data: bytes
 
 
 class ReceiverQueue:
-    """What waits for one receiver, from its arrival until the end of the turn, or until the receiver can take it.
+    """What waits for one receiver until the end of the turn: when the relay was held up, more than is worth sending.
 
-    Bounded in number and age; the oldest goes first, and reports before audio.
+    Bounded in number; the oldest goes first, and reports before audio.
     """
 
     __slots__ = ("_budget", "_per_sender", "_waiting", "dropped")
@@ -128,7 +131,7 @@ class ReceiverQueue:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def push(self, sender: PeerId, kind: DatagramKind, data: bytes, *, now: float) -> None:
+    def push(self, sender: PeerId, kind: DatagramKind, data: bytes) -> None:
         """Let one more datagram wait; makes room for it by dropping older ones."""
         mine = self._per_sender.get(sender, 0)
         if mine >= MAX_WAITING_PER_SENDER:
@@ -138,13 +141,13 @@ class ReceiverQueue:
             self._drop_oldest(of=None)
             mine = self._per_sender.get(sender, 0)
         self._per_sender[sender] = mine + 1
-        self._waiting.append(_Waiting(now, sender, kind, data))
+        self._waiting.append(_Waiting(sender, kind, data))
 
     def drain(self, *, now: float) -> list[bytes]:
         """What may be sent to the receiver now, oldest first. The oldest go when its rate does not allow all."""
         ready: list[bytes] = []
         for waiting in reversed(self._waiting):
-            if now - waiting.arrived <= MAX_AGE_S and self._budget.take(len(waiting.data), now=now):
+            if self._budget.take(len(waiting.data) + DATAGRAM_OVERHEAD_BYTES, now=now):
                 ready.append(waiting.data)
             else:
                 self.dropped += 1

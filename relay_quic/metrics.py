@@ -20,8 +20,8 @@ class Metrics:
     datagrams_forwarded: int = 0
     dropped_malformed: int = 0  # no datagram of the protocol, or from a connection that is in no room
     dropped_over_rate: int = 0  # of the sender
-    dropped_not_selected: int = 0  # of a room over 8, not among the loudest
-    dropped_stale: int = 0  # pushed out of a receiver's queue, too old, or over the receiver's rate
+    dropped_not_selected: int = 0  # of a room over 8, not among the loudest; or a report too many for the room
+    dropped_stale: int = 0  # pushed out of a receiver's queue, or over the receiver's rate
     dropped_unsendable: int = 0  # to a receiver that has gone silent
     tick_faults: int = 0  # bugs of the relay
     goodbyes: dict[str, int] = field(default_factory=dict)

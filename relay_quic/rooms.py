@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from relay_quic.fanout import PeerId, SpeakerSelector
-from relay_quic.limits import Rates, RequestLimits, fanout_cost
+from relay_quic.fanout import REPORTS_PER_S, PeerId, SpeakerSelector
+from relay_quic.limits import Rates, RequestLimits, TokenBucket, fanout_cost
 from relay_quic.log import RoomLog
 from relay_quic.wire import (
     TOKEN_BYTES,
@@ -94,7 +94,7 @@ class _Member:
 
 
 class Room:
-    """One room. Its attributes are for `Rooms`; the server reads `peers` and `speakers`."""
+    """One room. Its attributes are for `Rooms`; the server reads `peers`, `speakers` and `reports`."""
 
     def __init__(self, room: bytes, incarnation: bytes) -> None:
         self.id = room
@@ -105,6 +105,7 @@ class Room:
         self.members: dict[ConnectionId, _Member] = {}
         self.lost: dict[ConnectionId, _Member] = {}
         self.speakers = SpeakerSelector()
+        self.reports = TokenBucket(rate=REPORTS_PER_S, burst=REPORTS_PER_S, now=0.0)
         self.peers: tuple[PeerId, ...] = ()
         self._next_connection = 1
 

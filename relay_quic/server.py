@@ -269,8 +269,11 @@ class Relay:
     def _fan_out(
         self, room: Room, sender: PeerId, kind: DatagramKind, loudness: int, data: bytes, *, now: float
     ) -> None:
-        select = kind is DatagramKind.AUDIO and len(room.peers) > FORWARD_ALL_UP_TO
-        if select and not room.speakers.heard(sender, loudness, now=now):
+        if kind is DatagramKind.SIDE:
+            wanted = room.reports.take(1, now=now)
+        else:
+            wanted = len(room.peers) <= FORWARD_ALL_UP_TO or room.speakers.heard(sender, loudness, now=now)
+        if not wanted:
             self.metrics.dropped_not_selected += 1
             return
         for receiver in room.peers:
@@ -278,7 +281,7 @@ class Relay:
                 continue
             client = self._clients.get(receiver)
             if client is not None:
-                client.queue.push(sender, kind, data, now=now)
+                client.queue.push(sender, kind, data)
                 self._with_datagrams.add(client)
 
     def _flush(self, client: _Client, *, now: float) -> None:

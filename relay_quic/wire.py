@@ -348,7 +348,7 @@ class DatagramKind(enum.IntEnum):
     """How the relay treats a datagram; what is in it, it cannot know."""
 
     AUDIO = 1  # in rooms too large to forward everyone, the loudest few are forwarded
-    SIDE = 2  # reports: always forwarded, first to be dropped
+    SIDE = 2  # reports: forwarded in a room of any size, a hundred a second, and first to be dropped
 
 
 _KIND_MASK: Final = 0x0F

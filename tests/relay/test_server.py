@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from relay_quic import quic, server
+from relay_quic import quic, rooms, server
 from relay_quic.config import Caps
 from relay_quic.limits import Rates
 from relay_quic.quic import Library
@@ -283,6 +283,22 @@ async def test_in_a_large_room_the_loudest_few_are_heard_and_reports_always(tmp_
         assert heard == {b"0", b"1", b"2", b"3"}
         assert relay.relay.metrics.dropped_not_selected == 12
         await close_all(*clients)
+
+
+async def test_reports_of_a_room_are_cut_to_a_rate_whoever_sends_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rooms, "REPORTS_PER_S", 1.0)
+    async with a_live_relay(tmp_path) as relay:
+        listener, *reporters = [await entered(relay) for _ in range(4)]
+        for number in range(50):
+            for reporter in reporters:
+                reporter.speak(b"%d" % number, kind=DatagramKind.SIDE)
+            await until(lambda n=number: relay.relay.metrics.datagrams_received == 3 * (n + 1))  # type: ignore[misc]
+        sent = reporters[0].speak(b"audio")
+        await until(lambda: sent in listener.datagrams)
+        assert relay.relay.metrics.dropped_not_selected > 100
+        await close_all(listener, *reporters)
 
 
 async def test_who_does_not_read_has_to_reconnect_and_nobody_else_notices(
