@@ -124,6 +124,17 @@ async def test_silence_is_a_loss_soon_for_who_talks_or_listens_and_later_for_who
             await ends.connection.close()
 
 
+async def test_who_speaks_after_a_long_silence_is_not_lost_before_the_relay_could_answer(tmp_path: Path) -> None:
+    async with a_live_relay(tmp_path) as relay:
+        ends = await Ends().open(relay.address)
+        await ends.enter()
+        silence_until = time.monotonic() + SILENT_S + 0.2  # the transport itself asks after 2.5 s
+        await asyncio.sleep(silence_until - time.monotonic())
+        ends.connection.send_datagram(datagram_prefix(DatagramKind.AUDIO) + b"sound")
+        assert not ends.connection.is_lost(time.monotonic())
+        await ends.connection.close()
+
+
 async def test_nobody_there_is_unreachable_and_not_an_accident() -> None:
     with pytest.raises(RelayUnreachable):
         await Ends().open(("127.0.0.1", 9))

@@ -24,6 +24,9 @@ CONNECT_S: Final = 5.0
 # With nothing heard for this long although something was asked, the connection is given up and made anew.
 SILENT_S: Final = 2.0
 
+# The least that what was sent is given to be answered. An acknowledgement takes a round trip and a tick.
+ANSWER_S: Final = 1.0
+
 # The machine there says that nobody listens: with this much silence it is believed, as a hint to reconnect.
 REFUSED_SILENT_S: Final = 0.25
 
@@ -90,7 +93,7 @@ class RelayConnection:
         self._on_closed = on_closed
         self._deframer = Deframer(MAX_MESSAGE_BYTES)
         self._client: Client | None = None
-        self._sent_at = self._datagram_at = -math.inf
+        self._sent_at = self._asked_at = self._datagram_at = -math.inf
 
     async def open(self, address: RelayAddress, *, library: str, trust: Trust) -> None:
         """Connect, and see whether it is the right relay.
@@ -125,6 +128,8 @@ class RelayConnection:
         if self._client is not None:
             self._client.send_datagram(datagram)
             self._sent_at = time.monotonic()
+            if self._asked_at <= self._client.heard_at:
+                self._asked_at = self._sent_at  # the first that was not answered yet
 
     def flush(self, now: float) -> None:
         """Write what is pending. `now` is time.monotonic()."""
@@ -139,8 +144,10 @@ class RelayConnection:
             return True
         silent = now - client.heard_at
         refused = client.refused_at is not None and client.refused_at > client.heard_at
-        asked = now - self._sent_at < SILENT_S or client.heard_at - self._datagram_at < FLOWING_S
-        return silent > (REFUSED_SILENT_S if refused else SILENT_S if asked else IDLE_SILENT_S)
+        # Nothing was to be expected while nobody spoke: who does now gives the relay the time to answer that.
+        asked = now - self._sent_at < SILENT_S and self._asked_at > client.heard_at and now - self._asked_at > ANSWER_S
+        flowing = client.heard_at - self._datagram_at < FLOWING_S
+        return silent > (REFUSED_SILENT_S if refused else SILENT_S if asked or flowing else IDLE_SILENT_S)
 
     @property
     def rtt_ms(self) -> float | None:
