@@ -33,7 +33,8 @@ REMEMBERED_FRAMES: Final = 128
 LOSS_MEMORY_FRAMES: Final = 500
 
 # One loss is enough within the first of a sender's frames (2 s): it is more likely the rule than the exception, and
-# the delay had better settle before much has been said.
+# the delay had better settle before much has been said. A sender that begins with copies has somebody with losses:
+# as long as it may be us, the delay is what it takes from the first frame on, for stretching it later is heard.
 FIRST_FRAMES: Final = 100
 
 # FEC is in the frame after the missing one, so it needs a frame of delay. Packets without (silence) come in between.
@@ -66,6 +67,7 @@ class Receiver:
 
     __slots__ = (
         "_attack",
+        "_begun_at",
         "_bad",
         "_conceal_at_most",
         "_concealed",
@@ -96,6 +98,7 @@ class Receiver:
         self._played = self._fec = self._concealed = self._unproven = self._bad = 0
         self._wanted = 0  # frames after the original that are waited for
         self._loss_at: deque[int] = deque(maxlen=2)
+        self._begun_at = 0
         self._fec_at = -FEC_MEMORY_FRAMES  # the last packet that had some
         self._times: deque[tuple[int, float]] = deque(maxlen=REMEMBERED_FRAMES)
 
@@ -147,10 +150,12 @@ class Receiver:
         """Where frames are lost, delay play-out by as many frames as copies or FEC come after them."""
         if not self._loss_at:
             self._loss_at.append(seq + FIRST_FRAMES - LOSS_MEMORY_FRAMES)
+            self._begun_at = seq
         if self._meter.count(seq):
             self._loss_at.append(seq)
         wanted = 0
-        if len(self._loss_at) > 1 and seq - self._loss_at[0] < LOSS_MEMORY_FRAMES:
+        lossy = len(self._loss_at) > 1 and seq - self._loss_at[0] < LOSS_MEMORY_FRAMES
+        if lossy or (farthest and seq - self._begun_at < FIRST_FRAMES):
             if has_fec(packet):
                 self._fec_at = seq
             wanted = max(farthest, int(seq - self._fec_at < FEC_MEMORY_FRAMES))
