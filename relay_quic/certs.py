@@ -30,6 +30,9 @@ from cryptography.x509.oid import NameOID
 
 from relay_quic.errors import CertificateError, ConfigError
 
+# A chain of a few certificates is a few kB; what is larger, such as a device that never ends, is a mistake.
+MAX_FILE_BYTES: Final = 1 << 20
+
 PIN_BYTES: Final = 32
 PIN_CHARACTERS: Final = 43
 
@@ -107,6 +110,14 @@ def make_self_signed(*, now: dt.datetime, names: Sequence[str]) -> Certificate:
     return _bundle([leaf], key)
 
 
+def _read(path: Path) -> bytes:
+    with Path(path).open("rb") as file:
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise ConfigError("the certificate cannot be read: the file is far too large to be one")
+    return data
+
+
 def load(cert_file: Path, key_file: Path) -> Certificate:
     """The PEM chain and PEM key in these files.
 
@@ -114,7 +125,7 @@ def load(cert_file: Path, key_file: Path) -> Certificate:
         ConfigError: a file cannot be read, holds something else, or the key is not the certificate's.
     """
     try:
-        chain_pem, key_pem = Path(cert_file).read_bytes(), Path(key_file).read_bytes()
+        chain_pem, key_pem = _read(cert_file), _read(key_file)
     except OSError as error:
         raise ConfigError(f"the certificate cannot be read: {error.strerror or error}") from error
     try:

@@ -302,6 +302,7 @@ class Engine:
         membership = self._session.membership
         if membership is None:
             return
+        membership.expire(at)
         counts = self._sound.undecryptable
         self._watch_undecryptable(sum(counts.values()))
         level = self._sound.level_dbfs

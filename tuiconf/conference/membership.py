@@ -131,6 +131,10 @@ class Membership:
         """Everyone in the group, this participant included, by leaf."""
         return tuple(who.as_person(self.policy.hosts) for _, who in sorted(self.roster.by_leaf.items()))
 
+    def expire(self, at: Instant) -> None:
+        """Delete the keys of past epochs whose time is over. To be called about once a second."""
+        self.group.expire(int(at.unix))
+
     def joined_event(self) -> Joined:
         """The event that says: in the call, with these people."""
         me = self.roster.by_leaf[self.own_leaf].as_person(self.policy.hosts)
