@@ -299,10 +299,10 @@ class Engine:
 
     def _each_second(self, at: Instant) -> None:
         self._sound.housekeep(now=at.now)
+        self._session.expire(at)
         membership = self._session.membership
         if membership is None:
             return
-        membership.expire(at)
         counts = self._sound.undecryptable
         self._watch_undecryptable(sum(counts.values()))
         level = self._sound.level_dbfs

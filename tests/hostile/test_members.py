@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -20,10 +21,11 @@ from tuiconf.conference.events import (
     ParticipantLeft,
     Reconnected,
 )
+from tuiconf.conference.knocking import FORGET_S
 from tuiconf.conference.membership import Membership
 from tuiconf.conference.policy import EXTENSION_TYPE, Policy
 from tuiconf.conference.stranding import DEAF_S, FALSE_ALARM_S, STRANDED_S
-from tuiconf.crypto.mls import Group, Staged, WireFormat, new_key_package, parse_key_package
+from tuiconf.crypto.mls import Group, KeyPackageBundle, Staged, WireFormat, new_key_package, parse_key_package
 from tuiconf.crypto.mls.commit import make_commit
 from tuiconf.identity.credential import Credential, encode_credential
 from tuiconf.identity.keys import Identity
@@ -32,6 +34,11 @@ from tuiconf.identity.link import PSK_ID
 
 def group_of(guest: Guest) -> Group:
     return guest.membership.group
+
+
+def bundles(ref: bytes) -> list[KeyPackageBundle]:
+    """Every bundle of this key package that can still be reached."""
+    return [held for held in gc.get_objects() if isinstance(held, KeyPackageBundle) and held.ref == ref]
 
 
 def commit(guest: Guest, staged: Staged, *, to: list[int] | None = None) -> None:
@@ -368,6 +375,53 @@ def test_a_forged_welcome_is_refused_and_the_right_one_still_lets_in() -> None:
     world.run(12.0)
     assert len([event for event in ben.of(Failed) if not event.fatal]) >= 1
     agree([ann, ben])
+
+
+def test_welcomes_into_groups_without_a_policy_keep_nobody_out() -> None:
+    world = World()
+    [ann] = world.party("Ann")
+    stranger = world.stranger()
+    ann.delay_s = 0.4
+    ben = world.guest("Ben")
+    world.run(0.1)
+    eve = Identity.create("Eve", world.rng)
+    now = int(world.at.unix)
+    for _ in range(2):
+        credential = encode_credential(Credential(name=eve.name, public_key=eve.public_key))
+        bare = Group.create(world.rng(16), eve.seed, credential, rng=world.rng, now=now)
+        package = parse_key_package(stranger.knocks_heard()[0], now=now)
+        trap = bare.commit(add=[package], psk=[PSK_ID], psks={PSK_ID: world.keys.psk}, rng=world.rng, now=now)
+        stranger.say(
+            wire.Commit(
+                request=1,
+                after=stranger.last_commit,
+                data=trap.commit,
+                welcome=trap.welcome or b"",
+                welcome_to=[ben.connection],
+            )
+        )
+        world.run(0.1)
+    assert {"policy"} <= {event.code for event in ben.of(Failed)}
+    world.run(15.0)
+    agree([ann, ben])
+
+
+def test_the_keys_of_packages_are_forgotten_some_time_after_joining() -> None:
+    world = World()
+    [ann] = world.party("Ann")
+    ben = world.guest("Ben")
+    world.run(1.0)
+    agree([ann, ben])
+    stranger = world.stranger()
+    false_alarm(world, stranger, ben)  # which makes a package that is never used
+    world.run(STRANDED_S + FALSE_ALARM_S + 1.0)
+    late = parse_key_package(stranger.knocks_heard()[-1], now=int(world.at.unix))
+    assert any(not held.used for held in bundles(late.ref))
+    for _ in range(3):
+        for guest in (ann, ben):
+            guest.session.expire(world.at)
+        world.run(FORGET_S)
+    assert all(held.used for held in bundles(late.ref))
 
 
 def test_notes_that_are_forged_changed_or_played_back_change_nothing() -> None:

@@ -18,6 +18,10 @@ RENEW_S: Final = 60.0
 # A Welcome may answer a package that has been replaced since. Four minutes of them; each holds two private keys.
 KEPT_PACKAGES: Final = 4
 
+# A Welcome that is still under way when we no longer need it arrives within seconds. After this the private keys go:
+# with them and a recording, a thief could open the epoch that a package was welcomed into.
+FORGET_S: Final = 60.0
+
 # Packages of ours are recognised for hours, so that whoever plays an old one back cannot pass for «the same identity
 # from elsewhere». 32 bytes each.
 KEPT_REFS: Final = 256
@@ -34,6 +38,7 @@ class Knocking:
         self._bundles: deque[KeyPackageBundle] = deque(maxlen=KEPT_PACKAGES)
         self._refs: deque[bytes] = deque(maxlen=KEPT_REFS)
         self._fresh_since = 0.0
+        self._forget_at: float | None = None
         self._pause_s = FIRST_PAUSE_S
         self.next_at: float | None = None
         self.refused = False  # the members told us so, and we told our user
@@ -46,11 +51,22 @@ class Knocking:
     def begin(self, at: Instant, *, after_s: float = 0.0) -> None:
         """With a fresh package, to be shown in `after_s`."""
         self._renew(at)
-        self._pause_s, self.next_at = FIRST_PAUSE_S, at.now + after_s
+        self._pause_s, self.next_at, self._forget_at = FIRST_PAUSE_S, at.now + after_s, None
 
     def stop(self) -> None:
         """There is no need any more. A Welcome that is under way can still be opened."""
         self.next_at = None
+
+    def expire(self, now: float) -> None:
+        """Forget the packages some time after the last knock. To be called about once a second."""
+        if self.active or not self._bundles:
+            self._forget_at = None
+        elif self._forget_at is None:
+            self._forget_at = now + FORGET_S
+        elif now >= self._forget_at:
+            for bundle in self._bundles:
+                bundle.forget()
+            self._bundles.clear()
 
     def hasten(self, now: float) -> None:
         """Someone came who may let us in. Not at once: when a thousand come, each would knock a thousand times."""
@@ -75,15 +91,17 @@ class Knocking:
         Raises:
             MlsError, PolicyError, NotAPerson: as `Membership.join`.
         """
-        for bundle in reversed(self._bundles):
+        for bundle in list(reversed(self._bundles)):
             try:
                 membership = Membership.join(self._me, welcome, bundle, at)
             except MlsError as error:
                 if error.code != "not_for_us":
                     raise
             else:
-                self._bundles.remove(bundle)
                 return membership
+            finally:
+                if bundle.used:  # also by a Welcome into a group we want nothing of
+                    self._bundles.remove(bundle)
         raise MlsError("not_for_us", "a Welcome is for somebody else")
 
     def spoiled(self, at: Instant) -> None:

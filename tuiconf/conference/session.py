@@ -161,6 +161,12 @@ class Session:
 
     # --- what the user asks
 
+    def expire(self, at: Instant) -> None:
+        """Delete the keys that are of no use any more. To be called about once a second."""
+        self._call.knocking.expire(at.now)
+        if self._call.membership is not None:
+            self._call.membership.expire(at)
+
     @property
     def unsaid(self) -> bool:
         """Whether something is still on its way to the relay that leaving now would lose."""

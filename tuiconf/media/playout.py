@@ -67,8 +67,8 @@ class Receiver:
 
     __slots__ = (
         "_attack",
-        "_begun_at",
         "_bad",
+        "_begun_at",
         "_conceal_at_most",
         "_concealed",
         "_concealed_run",
