@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuiconf.engine import LONGEST_RETRY_S, SHORTEST_RETRY_S, retry_pause_s
+from tests.relay.livesupport import a_live_relay
+from tuiconf.adapters.audio import FRAME_SAMPLES, Frame, Sink, Source
+from tuiconf.adapters.audio.null import NullSink, NullSource
+from tuiconf.adapters.clock import TICK_S
+from tuiconf.conference.events import Event, Failed, Joined, LeftReason, SourceEnded
+from tuiconf.conference.membership import Self
+from tuiconf.conference.session import Session
+from tuiconf.conference.sound import Sound
+from tuiconf.engine import LONGEST_RETRY_S, SHORTEST_RETRY_S, Call, Engine, retry_pause_s
+from tuiconf.identity.keys import Identity
+from tuiconf.identity.link import RelayAddress, derive_keys, new_link
+from tuiconf.media import opus
 
 fractions = st.floats(min_value=0, max_value=1)
 
@@ -23,3 +42,106 @@ def test_a_relay_that_is_back_after_two_seconds_is_found_within_one(away: float,
 def test_a_thousand_do_not_come_back_in_the_same_moment() -> None:
     pauses = sorted(retry_pause_s(60, number / 1000) for number in range(1000))
     assert pauses[-1] - pauses[0] > 5
+
+
+class _Broken:
+    """A source with a bug."""
+
+    label = "a source with a bug"
+    ended = False
+
+    async def start(self) -> None:
+        pass
+
+    def frame(self) -> Frame | None:
+        raise RuntimeError("with a name in it that nobody may see")
+
+    async def close(self) -> None:
+        pass
+
+
+class _Short(_Broken):
+    """A source that is over after three frames."""
+
+    def __init__(self) -> None:
+        self._left = 3
+
+    def frame(self) -> Frame | None:
+        self._left -= 1
+        self.ended = self._left <= 0
+        return np.zeros(FRAME_SAMPLES, np.float32) if self._left >= 0 else None
+
+
+class _Counting(NullSink):
+    """A sink that counts, and once keeps the loop from running for a while."""
+
+    frames = 0
+
+    def write(self, frame: Frame) -> None:
+        self.frames += 1
+        if self.frames == 20:
+            time.sleep(0.6)  # longer than the ticker catches up on
+
+
+@contextlib.asynccontextmanager
+async def call_alone(folder: Path, source: Source, sink: Sink) -> AsyncIterator[tuple[Engine, list[Event]]]:
+    """One participant of its own room on a live relay."""
+    async with a_live_relay(folder) as running:
+        host, port = running.address
+        relay = RelayAddress(host=host, port=port)
+        keys = derive_keys(new_link(relay, None, rng=os.urandom))
+        me = Self(identity=Identity.create("Ann", os.urandom), psk=keys.psk, rng=os.urandom)
+        call = Call(
+            relay=relay,
+            session=Session(me, keys, creator=True),
+            sound=Sound(opus.load()),
+            source=source,
+            sink=sink,
+            trust=lambda address, offered: None,
+            library="auto",
+        )
+        events: list[Event] = []
+        joined = asyncio.Event()
+
+        def on_event(event: Event) -> None:
+            events.append(event)
+            if isinstance(event, Joined):
+                joined.set()
+
+        engine = Engine(call, on_event)
+        running_call = asyncio.create_task(engine.run())
+        async with asyncio.timeout(10):
+            await joined.wait()
+        yield engine, events
+        engine.leave()
+        async with asyncio.timeout(10):
+            assert await running_call is LeftReason.LEFT
+
+
+async def test_a_bug_in_every_tick_is_told_once_and_costs_neither_the_call_nor_a_secret(tmp_path: Path) -> None:
+    sink = _Counting()
+    async with call_alone(tmp_path, _Broken(), sink) as (_, events):
+        await asyncio.sleep(0.3)
+    [told] = [event for event in events if isinstance(event, Failed)]
+    assert (told.code, told.fatal) == ("internal", False)
+    assert "RuntimeError" in told.message
+    assert "name" not in told.message
+    assert sink.frames >= 10
+
+
+async def test_the_end_of_what_is_sent_is_told_once(tmp_path: Path) -> None:
+    async with call_alone(tmp_path, _Short(), NullSink()) as (engine, events):
+        await asyncio.sleep(0.3)
+        assert sum(isinstance(event, SourceEnded) for event in events) == 1
+        await engine.play(_Short())
+        await asyncio.sleep(0.3)
+        assert sum(isinstance(event, SourceEnded) for event in events) == 2
+
+
+async def test_a_recording_has_silence_for_the_time_that_was_missed(tmp_path: Path) -> None:
+    sink = _Counting()
+    async with call_alone(tmp_path, NullSource(), sink):
+        began, frames = time.monotonic(), sink.frames
+        await asyncio.sleep(1.5)
+        expected = (time.monotonic() - began) / TICK_S
+        assert abs(sink.frames - frames - expected) < 15

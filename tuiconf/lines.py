@@ -26,6 +26,7 @@ from tuiconf.conference.events import (
     Reconnected,
     Reconnecting,
     RoomCreated,
+    SourceEnded,
     Undecryptable,
     Waiting,
 )
@@ -61,6 +62,8 @@ def sentence(event: Event) -> str | None:
             return f"new keys (epoch {epoch}); security code {code}"
         case ChatReceived(participant=who, text=text):
             return f"<{_name(who)}> {visible(text)}"
+        case SourceEnded():
+            return "what you were sending is over"
         case Undecryptable(active=active):
             return "some sound cannot be decrypted: it is silenced" if active else "all sound can be decrypted again"
         case CommitRefused(reason=reason):

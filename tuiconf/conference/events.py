@@ -99,6 +99,10 @@ class ChatReceived(Event, frozen=True, kw_only=True, tag="chat_received"):
     text: str
 
 
+class SourceEnded(Event, frozen=True, kw_only=True, tag="source_ended"):
+    """What was to be sent has been sent to its end: a file is over, or a pipe or a command."""
+
+
 class Undecryptable(Event, frozen=True, kw_only=True, tag="undecryptable"):
     """Frames arrive that cannot be opened (`active`), or no longer do. They are silence, never noise."""
 

@@ -145,6 +145,11 @@ class Participant:
         """How often it lost the relay so far."""
         return sum(event["event"] == "reconnecting" for event in self.events)
 
+    @property
+    def sources_ended(self) -> int:
+        """How often what it sent came to its end."""
+        return sum(event["event"] == "source_ended" for event in self.events)
+
     def type(self, line: str) -> None:
         """Type a line of chat or a command into it."""
         self._process.write(line)

@@ -220,10 +220,11 @@ class _Demo:
         """One turn: a file is played, and everyone's statistics are taken when it is over."""
         person = self._people[speaker]
         before: int = person.stats.get("frames_sent", 0)
+        ended = person.sources_ended
         reconnections = {name: self._people[name].reconnections for name in (speaker, *listeners)}
         person.type(f"/play {self._files[NAMES.index(speaker) % len(self._files)]}")
         await person.until(lambda: person.stats.get("frames_sent", 0) > before, f"{speaker}'s speech")
-        await self._watch(person, listeners)
+        await self._watch(person, listeners, ended)
         person.type("/play null")
         await asyncio.sleep(SETTLE_S)
         sent = person.stats["frames_sent"] - before
@@ -234,20 +235,16 @@ class _Demo:
             if self._people[name].reconnections > count:
                 self._story.detail(f"{name} lost the relay for a moment, and came back into the same group")
 
-    async def _watch(self, person: Participant, listeners: tuple[str, ...]) -> None:
-        """Draw until the file is over (a second went by without a frame), or was long enough."""
+    async def _watch(self, person: Participant, listeners: tuple[str, ...], ended: int) -> None:
+        """Draw until the file is over, or was long enough."""
         loop = asyncio.get_running_loop()
-        began, shown = loop.time(), person.stats
-        while loop.time() - began < MOST_SPEECH_S:
+        began = loop.time()
+        while person.sources_ended == ended and loop.time() - began < MOST_SPEECH_S:
             counts = {name: self._people[name].heard(person.name).get("frames_played", 0) for name in listeners}
             heard = "".join(f"   {name} heard {count:>3}" for name, count in counts.items())
             meter = self._story.meter(person.stats.get("level_dbfs"))
             self._story.live(f"{person.name} {meter} {person.stats['frames_sent']:>3} frames sent{heard}")
             await asyncio.sleep(DRAW_S)
-            if person.stats is not shown:
-                if person.stats["frames_sent"] == shown["frames_sent"]:
-                    return
-                shown = person.stats
 
     def _stream(self, speaker: Participant, listener: Participant, sent: int) -> StreamVerdict:
         heard = listener.heard(speaker.name)
