@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -122,7 +123,7 @@ def test_every_way_to_leave_is_told_to_the_others_at_once_and_exits_with_0(world
 
 def test_whoever_is_killed_leaves_no_process_behind(world: World, relay: Relay) -> None:
     ann = world.host("Ann", relay.to_type)
-    loop = f"cmd:{sys.executable} -c 'import time; time.sleep(600)'"
+    loop = f"cmd:{shlex.quote(sys.executable)} -c 'import time; time.sleep(600)'"
     bo = world.join("Bo", ann.link(), "--audio-in", loop, "--audio-out", loop)
     bo.joined()
     bo.wait_for(lambda: len(bo.children()) == 4, "commands and the guardian of each")

@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import json
 import os
+import shlex
 import signal
 import socket
 import stat
@@ -155,7 +156,7 @@ async def test_closed_standard_streams_do_not_matter(tmp_path: Path, closed: str
 async def _in_a_shell(state: Path, options: str) -> asyncio.subprocess.Process:
     """A relay, with its options and redirections as a shell reads them."""
     return await asyncio.create_subprocess_shell(
-        f"exec {sys.executable} -m relay_quic serve --listen 127.0.0.1:0 {options}",
+        f"exec {shlex.quote(sys.executable)} -m relay_quic serve --listen 127.0.0.1:0 {options}",
         env={**os.environ, "XDG_STATE_HOME": str(state)},
         cwd=DOCUMENTED.parents[1],
         stdin=subprocess.PIPE,
