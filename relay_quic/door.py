@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from relay_quic import packets
 from relay_quic.certs import Certificate, RetryTokens, retry_integrity_tag
+from relay_quic.quic import packets
 
 # From here on everyone has to prove an address; a whole room that reconnects pays one more round trip.
 RETRY_FROM_HALF_OPEN: Final = 32

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
 
-from relay_quic import packets
 from relay_quic.certs import Certificate
-from relay_quic.connection import DEFAULT_IDLE_TIMEOUT_S, Address, Connection
 from relay_quic.door import Door
 from relay_quic.errors import TransportError
-from relay_quic.events import Closed, DatagramReceived, Established, StreamData
-from relay_quic.libraries import Library, Listener
+from relay_quic.quic import packets
+from relay_quic.quic.connection import DEFAULT_IDLE_TIMEOUT_S, Address, Connection
+from relay_quic.quic.events import Closed, DatagramReceived, Established, StreamData
+from relay_quic.quic.libraries import Library, Listener
 
 _log = logging.getLogger(__name__)
 

@@ -19,10 +19,10 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from relay_quic import certs, wire
-from relay_quic.connection import Address, Connection
-from relay_quic.events import DatagramReceived
-from relay_quic.libraries import Connector, Library, Listener, choose
-from relay_quic.packets import destination_of
+from relay_quic.quic.connection import Address, Connection
+from relay_quic.quic.events import DatagramReceived
+from relay_quic.quic.libraries import Connector, Library, Listener, choose
+from relay_quic.quic.packets import destination_of
 from tests.speech import speech_frames
 from tuiconf.crypto.media_keys import Opened, OpeningKeys, SealingKeys, Stream, Undecryptable
 from tuiconf.media import opus

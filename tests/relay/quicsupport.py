@@ -17,12 +17,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from relay_quic import certs
-from relay_quic.connection import Address, Connection
 from relay_quic.endpoint import Endpoint, Handler, Peer
-from relay_quic.events import ConnectionEvent
-from relay_quic.libraries import Connector, Listener
-from relay_quic.packets import destination_of
 from relay_quic.quic import Client, DatagramReceived, Event, Library, StreamData
+from relay_quic.quic.connection import Address, Connection
+from relay_quic.quic.events import ConnectionEvent
+from relay_quic.quic.libraries import Connector, Listener
+from relay_quic.quic.packets import destination_of
 
 PAIRINGS = [(client, relay) for client in Library for relay in Library]
 every_pairing = pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from relay_quic import endpoint as endpoint_module
 from relay_quic.door import RETRY_FROM_HALF_OPEN
 from relay_quic.endpoint import Endpoint, Peer
 from relay_quic.errors import TransportError
-from relay_quic.libraries import Connector
 from relay_quic.quic import Closed, DatagramReceived, Event, Library, StreamData
+from relay_quic.quic.libraries import Connector
 from tests.relay.quicsupport import (
     Recorder,
     a_certificate,

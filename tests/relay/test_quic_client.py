@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from relay_quic import quic
 from relay_quic.errors import TransportError
 from relay_quic.quic import Client, Closed, DatagramReceived, Event, Library, StreamData
+from relay_quic.quic import client as quic_client
 from tests.relay.quicsupport import (
     Hole,
     Recorder,
@@ -129,7 +129,7 @@ async def test_the_addresses_of_a_name_are_tried_in_turn(library: Library, monke
         async def two_addresses(host: str, port: int, timeout_s: float) -> list[tuple[int, tuple[str, int]]]:
             return [(socket.AF_INET, ("127.0.0.2", port)), (socket.AF_INET, ("127.0.0.1", port))]
 
-        monkeypatch.setattr(quic, "_resolve", two_addresses)
+        monkeypatch.setattr(quic_client, "_resolve", two_addresses)
         client = await Client.connect("localhost", port, library=library, on_event=print)
         await client.close()
 
@@ -138,7 +138,7 @@ async def test_the_addresses_of_a_name_are_tried_in_turn(library: Library, monke
 async def test_a_muted_client_stays_connected(
     client_library: Library, relay_library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quic, "KEEP_ALIVE_S", 0.2)
+    monkeypatch.setattr(quic_client, "KEEP_ALIVE_S", 0.2)
     handler = Recorder()
     events: list[Event] = []
     async with (

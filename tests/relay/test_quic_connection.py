@@ -10,8 +10,8 @@ import pytest
 
 from relay_quic import certs
 from relay_quic.errors import ConfigError, TransportError
-from relay_quic.events import Closed, Established, StreamData
-from relay_quic.libraries import Connector, Library, choose
+from relay_quic.quic.events import Closed, Established, StreamData
+from relay_quic.quic.libraries import Connector, Library, choose
 from relay_quic.wire import MAX_DATAGRAM_BYTES
 from tests.relay.quicsupport import (
     RELAY_ADDRESS,
@@ -52,7 +52,7 @@ def test_a_client_of_another_protocol_is_refused(
     client_library: Library, relay_library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = Pair(client_library, relay_library)
-    monkeypatch.setattr("relay_quic.libraries.ALPN", "other/1")
+    monkeypatch.setattr("relay_quic.quic.libraries.ALPN", "other/1")
     other = Pair(client_library, relay_library)
     other.listener = pair.listener  # the relay speaks ours, the client was made to speak another
     other.run(5.0)

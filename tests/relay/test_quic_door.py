@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay_quic import door, packets
+from relay_quic import door
 from relay_quic.certs import RetryTokens
 from relay_quic.door import Door
+from relay_quic.quic import packets
 from tests.relay.quicsupport import a_certificate, a_long_chain
 
 HOST, PORT = "192.0.2.7", 4444

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay_quic.events import Closed
-from relay_quic.libraries import Library
+from relay_quic.quic.events import Closed
+from relay_quic.quic.libraries import Library
 from tests.relay.quicsupport import TO_RELAY, Pair, every_library, every_pairing
 
 Mutation = Callable[[bytes, random.Random], bytes]

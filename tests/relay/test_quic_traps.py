@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from relay_quic.connection import (
+from relay_quic.quic.connection import (
     MAX_DATA,
     MAX_DATAGRAM_AGE_S,
     MAX_PENDING_DATAGRAMS,
@@ -14,8 +14,8 @@ from relay_quic.connection import (
     Address,
     Connection,
 )
-from relay_quic.events import Closed
-from relay_quic.libraries import Library
+from relay_quic.quic.events import Closed
+from relay_quic.quic.libraries import Library
 from tests.relay.quicsupport import TO_CLIENT, TO_RELAY, Pair, a_long_chain, delivered, every_library, every_pairing
 
 SECOND: Address = ("198.51.100.7", 50001)

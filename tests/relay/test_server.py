@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from relay_quic import quic, rooms, server
+from relay_quic import rooms, server
 from relay_quic.config import Caps
 from relay_quic.limits import Rates
 from relay_quic.quic import Library
+from relay_quic.quic import client as quic_client
 from relay_quic.wire import (
     Accepted,
     Came,
@@ -63,7 +64,7 @@ async def test_a_call_is_ordered_and_forwarded(tmp_path: Path, client_library: L
 async def test_a_large_message_gets_through_without_a_tick_of_the_client(
     tmp_path: Path, client_library: Library, relay_library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quic, "KEEP_ALIVE_S", 1e6)  # its ping would also send what got stuck
+    monkeypatch.setattr(quic_client, "KEEP_ALIVE_S", 1e6)  # its ping would also send what got stuck
     async with a_live_relay(tmp_path, relay_library) as relay:
         client = await entered(relay, client_library)
         client.say(publish(bytes(60_000)))

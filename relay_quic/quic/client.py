@@ -1,8 +1,4 @@
-"""The client's side of the QUIC transport: what tuiconf's relay adapter uses.
-
-Everything the adapter needs is in this module's `__all__`; libraries.py, connection.py and the two over_*.py
-below it are its parts.
-"""
+"""The client's side of the QUIC transport: one connection on the running event loop, with its own socket."""
 
 from __future__ import annotations
 
@@ -14,20 +10,10 @@ from collections.abc import Callable
 from typing import Final
 
 from relay_quic import certs
-from relay_quic.connection import Address
 from relay_quic.errors import TransportError
-from relay_quic.events import Closed, DatagramReceived, Established, Event, StreamData
-from relay_quic.libraries import Connector, Library, choose
-
-__all__ = [
-    "Client",
-    "Closed",
-    "DatagramReceived",
-    "Event",
-    "Library",
-    "StreamData",
-    "choose",
-]
+from relay_quic.quic.connection import Address
+from relay_quic.quic.events import Closed, DatagramReceived, Established, Event, StreamData
+from relay_quic.quic.libraries import Connector, Library
 
 # Acknowledgements wait for the caller's next 20 ms tick, which saves 60 % of the packets a listener sends
 # (FACTS.md). A little more than a tick, so that the caller's own flush comes first.

@@ -13,7 +13,8 @@ from enum import StrEnum
 from typing import Any
 
 from relay_quic import certs
-from relay_quic.connection import (
+from relay_quic.errors import ConfigError, TransportError
+from relay_quic.quic.connection import (
     DEFAULT_IDLE_TIMEOUT_S,
     INITIAL_RTT_S,
     MAX_DATA,
@@ -23,8 +24,7 @@ from relay_quic.connection import (
     Address,
     Connection,
 )
-from relay_quic.errors import ConfigError, TransportError
-from relay_quic.packets import ID_BYTES
+from relay_quic.quic.packets import ID_BYTES
 from relay_quic.wire import ALPN
 
 
@@ -91,10 +91,10 @@ class Connector:
         # both libraries verify whatever this mode says (test_quic_handshake.py).
         settings |= {"server_name": _ascii(host), "verify_mode": ssl.CERT_NONE}
         if self._library is Library.QH3:
-            from relay_quic import over_qh3
+            from relay_quic.quic import over_qh3
 
             return over_qh3.client(over_qh3.configuration(certificate=None, **settings), address=address, now=now)
-        from relay_quic import over_aioquic
+        from relay_quic.quic import over_aioquic
 
         return over_aioquic.client(over_aioquic.configuration(certificate=None, **settings), address=address, now=now)
 
@@ -120,11 +120,11 @@ class Listener:
     @staticmethod
     def _maker(library: Library, certificate: certs.Certificate, settings: dict[str, Any]) -> Callable[..., Connection]:
         if library is Library.QH3:
-            from relay_quic import over_qh3
+            from relay_quic.quic import over_qh3
 
             fast = over_qh3.configuration(certificate=certificate, **settings)
             return lambda **who: over_qh3.server(fast, **who)
-        from relay_quic import over_aioquic
+        from relay_quic.quic import over_aioquic
 
         reference = over_aioquic.configuration(certificate=certificate, **settings)
         return lambda **who: over_aioquic.server(reference, **who)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from relay_quic import certs
-from relay_quic.events import Closed, ConnectionEvent, Established, StreamData
+from relay_quic.quic.events import Closed, ConnectionEvent, Established, StreamData
 from relay_quic.wire import ALPN, MAX_DATAGRAM_BYTES
 
 Address = tuple[str, int] | tuple[str, int, int, int]

@@ -19,9 +19,9 @@ from qh3.quic.connection import QuicConnection
 from qh3.quic.packet import QuicProtocolVersion
 
 from relay_quic import certs
-from relay_quic.connection import CONTROL_STREAM, Address, Connection
 from relay_quic.errors import CertificateError
-from relay_quic.events import DatagramReceived
+from relay_quic.quic.connection import CONTROL_STREAM, Address, Connection
+from relay_quic.quic.events import DatagramReceived
 
 # Places in the report of the core's `receive_datagram`.
 _ACCEPTED = 2

@@ -19,7 +19,7 @@ from aioquic.quic.recovery import QuicPacketSpace
 from aioquic.quic.stream import QuicStream
 
 from relay_quic import certs
-from relay_quic.connection import (
+from relay_quic.quic.connection import (
     CONTROL_STREAM,
     MAX_DATA,
     MAX_DATAGRAM_AGE_S,
@@ -28,7 +28,7 @@ from relay_quic.connection import (
     Address,
     Connection,
 )
-from relay_quic.events import DatagramReceived
+from relay_quic.quic.events import DatagramReceived
 
 
 class _BoundedConnection(QuicConnection):
