@@ -277,6 +277,9 @@ class Endpoint:
             peer._connection.receive(packet, address, now)
             touched[peer] = None
         self.counters.packets_in += read
+        for peer in touched:
+            # Its acknowledgement is due: in the tick after next, if nothing that is forwarded takes it along.
+            self._schedule(peer, now + TICK_S)
         self._turn(touched, now)
 
     def _woken_turn(self) -> None:
@@ -307,8 +310,6 @@ class Endpoint:
         try:
             for peer in touched:
                 self._tell(peer, now)
-                # Its acknowledgement is due: in the tick after next, if nothing that is forwarded takes it along.
-                self._schedule(peer, now + TICK_S)
             self._contained(None, partial(self._handler.turn_ended, now=now))
             # A flush can end a connection and so tell the handler, who may answer to others: until all is said.
             while self._dirty:

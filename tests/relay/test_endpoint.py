@@ -279,3 +279,21 @@ async def test_a_client_that_vanished_is_disconnected_after_the_idle_timeout(
         await asyncio.sleep(0.05)
         assert handler.log == ["connected", "disconnected"]
         assert endpoint.counters.handler_faults == 0
+
+
+@every_pairing
+async def test_quiet_clients_do_not_keep_the_relay_awake(client_library: Library, relay_library: Library) -> None:
+    handler = Recorder()
+    async with (
+        a_relay(relay_library, handler) as endpoint,
+        a_client(client_library, endpoint.address, []) as first,
+        a_client(client_library, endpoint.address, []) as second,
+    ):
+        for client in (first, second):
+            client.send_stream(b"x")
+            client.flush(now=time.monotonic())
+        await until(lambda: len(handler.stream) == 2)
+        await asyncio.sleep(0.5)  # the last acknowledgements
+        before = handler.turns
+        await asyncio.sleep(1.5)
+        assert handler.turns - before < 20
