@@ -7,11 +7,10 @@ everything: capture, send, play, timers. Faults of devices and of the network en
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -62,6 +61,9 @@ MAX_FAULTS_TOLD: Final = 16
 
 TICKS_PER_SECOND: Final = 50
 
+# The session's timers are looked at every 100 ms: its shortest time is 200 ms.
+TIMER_TICKS: Final = 5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Call:
@@ -101,7 +103,7 @@ class Engine:
         self._changing_source = asyncio.Lock()
         self._ticker = Ticker()
         self._next_tick = 0
-        self._stats_tick = 0
+        self._stats_tick = self._timers_tick = 0
         self._faults: set[str] = set()
         self._leave_by: float | None = None  # we leave once what was typed is said, and by then at the latest
         self._muted = False
@@ -250,55 +252,56 @@ class Engine:
         self._finish(LeftReason.FAILED)
 
     def _on_message(self, message: RelayMessage) -> None:
-        with self._containing_faults():
+        try:
             self._perform(self._session.receive(message, _instant()))
+        except Exception as fault:  # noqa: BLE001 - see _contain
+            self._contain(fault)
 
     def _on_datagram(self, datagram: bytes) -> None:
-        with self._containing_faults():
+        try:
             self._sound.receive(datagram, now=time.monotonic())
             if self._call.eavesdropper is not None:
                 self._call.eavesdropper.hear(datagram)
+        except Exception as fault:  # noqa: BLE001 - see _contain
+            self._contain(fault)
 
     # --- the tick
 
     async def _tick_forever(self) -> None:
         async for tick in self._ticker:
             at = _instant()
-            with self._containing_faults():
-                self._capture(at)
-            with self._containing_faults():
-                self._play(at, missed=tick - self._next_tick)
-            self._next_tick = tick + 1
-            if tick >= self._stats_tick:
-                self._stats_tick = tick + TICKS_PER_SECOND
-                with self._containing_faults():
-                    self._each_second(at)
-            with self._containing_faults():
-                self._run_timers(at)
+            for step in (self._capture, self._play, self._see_to_timers, self._see_to_connection):
+                try:
+                    step(tick, at)
+                except Exception as fault:  # noqa: BLE001 - see _contain
+                    self._contain(fault)
 
-    def _run_timers(self, at: Instant) -> None:
-        due = self._session.next_timer()
-        if due is not None and due <= at.now:
-            self._perform(self._session.handle_timer(at))
-        self._leave_if_said(at.now)
+    def _see_to_timers(self, tick: int, at: Instant) -> None:
+        if tick >= self._stats_tick:
+            self._stats_tick = tick + TICKS_PER_SECOND
+            self._each_second(at)
+        if tick >= self._timers_tick:
+            self._timers_tick = tick + TIMER_TICKS
+            due = self._session.next_timer()
+            if due is not None and due <= at.now:
+                self._perform(self._session.handle_timer(at))
+            self._leave_if_said(at.now)
+
+    def _see_to_connection(self, _tick: int, at: Instant) -> None:
         connection = self._connection
         if connection is not None:
             connection.flush(at.now)
             if connection.is_lost(at.now):
                 self._lost.set()
 
-    @contextlib.contextmanager
-    def _containing_faults(self) -> Iterator[None]:
-        """Where a bug of ours ends: it costs one message or one tick, is told once, and never the call."""
-        try:
-            yield
-        except Exception as fault:  # noqa: BLE001 - see above
-            where = traceback.extract_tb(fault.__traceback__)[-1]
-            # Never the fault's own text: it may hold a name.
-            place = f"{type(fault).__name__}, {Path(where.filename).name}:{where.lineno}"
-            if place not in self._faults and len(self._faults) < MAX_FAULTS_TOLD:
-                self._faults.add(place)
-                self._fail("internal", f"a fault of this program was contained ({place}): please report it")
+    def _contain(self, fault: Exception) -> None:
+        """Where a bug of ours ends: it costs one message, or one step of a tick, is told once, and never the call."""
+        where = traceback.extract_tb(fault.__traceback__)[-1]
+        # Never the fault's own text: it may hold a name.
+        place = f"{type(fault).__name__}, {Path(where.filename).name}:{where.lineno}"
+        if place not in self._faults and len(self._faults) < MAX_FAULTS_TOLD:
+            self._faults.add(place)
+            self._fail("internal", f"a fault of this program was contained ({place}): please report it")
 
     async def _open_microphone(self) -> None:
         """Once we are in the call. Without what we were told to send there is nothing to be there for."""
@@ -311,7 +314,7 @@ class Engine:
             self._fail(error.code, str(error), fatal=True)
             self._failed_while_in_call()
 
-    def _capture(self, at: Instant) -> None:
+    def _capture(self, _tick: int, at: Instant) -> None:
         if self._session.membership is None:
             return  # whatever the source has waits until someone can hear it
         try:
@@ -333,8 +336,9 @@ class Engine:
         if self._connection is not None:
             self._connection.send_datagram(datagram)
 
-    def _play(self, at: Instant, *, missed: int) -> None:
+    def _play(self, tick: int, at: Instant) -> None:
         """One frame to the sink, and silence for ticks that were skipped: a recording is as long as the call was."""
+        missed, self._next_tick = tick - self._next_tick, tick + 1
         try:
             for _ in range(min(missed, MOST_SILENCE_FRAMES)):
                 self._call.sink.write(np.zeros(FRAME_SAMPLES, np.float32))
