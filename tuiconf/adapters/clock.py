@@ -18,9 +18,9 @@ TICK_S: Final = 0.02
 MAX_BEHIND_TICKS: Final = 10
 
 
-# Loops round sleeps to milliseconds, so they wake up early by a part of one, and less would be no sleep at all: ten
-# turns of the loop for each tick.
-SHORTEST_SLEEP_S: Final = 0.001
+# Loops round sleeps to milliseconds and would wake up early by a part of one, to turn again until the time has come:
+# three turns and more for each tick. One that is a millisecond late, on a schedule that does not drift, harms nobody.
+ROUNDING_S: Final = 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +94,8 @@ class Ticker:
             self._schedule = Schedule(start=now, period_s=self._period_s)
         # Even a late tick sleeps (for nothing): a loop that is always late must still run its other tasks.
         due = self._schedule.upcoming(now=now)
-        await self._sleep(max(0.0, due.at - now))
+        await self._sleep(due.at - now + ROUNDING_S if due.at > now else 0.0)
         while (due := self._schedule.upcoming(now=(now := self._clock()))).at > now:
-            await self._sleep(max(due.at - now, SHORTEST_SLEEP_S))
+            await self._sleep(due.at - now + ROUNDING_S)
         self._schedule.ran(due, now=now)
         return due.tick
