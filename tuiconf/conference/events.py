@@ -46,9 +46,26 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     fingerprint: str
     host: bool
+    # What they say of themselves, in messages they sign.
+    muted: bool = False
+    hand: bool = False
+    recording: bool = False
+    recordable: bool = True
 
     def __repr__(self) -> str:
         return f"<Person leaf={self.leaf}>"
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Someone who knocks and waits in the lobby. The name is what they call themselves; the key is proven."""
+
+    ref: str  # what `admit` and `deny` take: the same for as long as they wait, however often they knock
+    name: str
+    fingerprint: str
+    known: bool  # to us: their key is pinned
+
+    def __repr__(self) -> str:
+        return f"<Caller {self.ref}>"
 
 
 class RoomCreated(Event, frozen=True, kw_only=True, tag="room_created"):
@@ -97,6 +114,52 @@ class ChatReceived(Event, frozen=True, kw_only=True, tag="chat_received"):
 
     participant: Person
     text: str
+
+
+class StatusChanged(Event, frozen=True, kw_only=True, tag="status_changed"):
+    """A participant, we included, is muted or not, raises a hand, records, or may be recorded, as of now."""
+
+    participant: Person
+
+
+class Knocked(Event, frozen=True, kw_only=True, tag="knocked"):
+    """Someone waits in the lobby. Told once for each, to those who may admit."""
+
+    caller: Caller
+
+
+class KnockEnded(Event, frozen=True, kw_only=True, tag="knock_ended"):
+    """They no longer wait: let in by someone, denied by someone, or not knocking any more."""
+
+    caller: Caller
+    reason: Literal["admitted", "denied", "gone"]
+
+
+class PolicyChanged(Event, frozen=True, kw_only=True, tag="policy_changed"):
+    """Who may do what in this room, as of this epoch. What each word stands for is in `conference.policy`."""
+
+    hosts: tuple[Person, ...]  # those who are in the group
+    lobby: str
+    locked: bool
+    admit: str
+    remove: str
+    record: str
+
+
+class MuteRequested(Event, frozen=True, kw_only=True, tag="mute_requested"):
+    """A host asks this participant to mute. Nobody but its user can do it."""
+
+    by: Person
+
+
+class RecordingAnnounced(Event, frozen=True, kw_only=True, tag="recording_announced"):
+    """Our word that we record has its place in the order, before everything said from now on: frames may be kept."""
+
+
+class RecordingRefused(Event, frozen=True, kw_only=True, tag="recording_refused"):
+    """This participant says it records, which the room does not allow. A warning: nothing can stop it."""
+
+    participant: Person
 
 
 class SourceEnded(Event, frozen=True, kw_only=True, tag="source_ended"):

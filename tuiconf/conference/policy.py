@@ -9,6 +9,7 @@ call. Pure.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Final, Protocol
@@ -28,6 +29,40 @@ EXTENSION_TYPE: Final = 0xF001
 MAX_HOSTS: Final = 64
 
 VERSION: Final = 1
+
+
+class Lobby(enum.StrEnum):
+    """Who waits until someone with the right to admit lets them in."""
+
+    OFF = "off"  # nobody: the link is enough
+    UNKNOWN = "unknown"  # those whom nobody with that right knows
+    EVERYONE = "everyone"
+
+
+class Right(enum.StrEnum):
+    """Who may do something."""
+
+    HOSTS = "hosts"
+    MEMBERS = "members"
+    NOBODY = "nobody"  # of recording only: without those who admit or remove, a room could not be kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class RoomRules:
+    """What whoever creates a room decides of it; the hosts can change the lobby later, and lock the room.
+
+    `successors` are fingerprints of those who may become host when the last host is gone; none: anyone.
+    """
+
+    lobby: str = "off"
+    admit: str = "hosts"
+    remove: str = "hosts"
+    record: str = "members"
+    successors: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Without fingerprints."""
+        return f"<RoomRules lobby={self.lobby}>"
 
 
 class CommitForbidden(RemoteProtocolError):
