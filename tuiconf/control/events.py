@@ -1,0 +1,156 @@
+"""The events that come from the engine's process rather than from the call, and the envelope of all. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from tuiconf.conference.events import (
+    AudioStats,
+    ChatReceived,
+    CommitRefused,
+    Eavesdropped,
+    EpochChanged,
+    Event,
+    Failed,
+    Joined,
+    Knocked,
+    KnockEnded,
+    Left,
+    MuteRequested,
+    ParticipantJoined,
+    ParticipantLeft,
+    Person,
+    PolicyChanged,
+    Reconnected,
+    Reconnecting,
+    RecordingAnnounced,
+    RecordingRefused,
+    RoomCreated,
+    SourceEnded,
+    StatusChanged,
+    Undecryptable,
+    Waiting,
+)
+
+
+class ChatSent(Event, frozen=True, kw_only=True, tag="chat_sent"):
+    """A line of chat of this participant's own, whichever front end or script said it."""
+
+    participant: Person
+    text: str
+
+
+class AudioChanged(Event, frozen=True, kw_only=True, tag="audio_changed"):
+    """What is sent and heard has changed: `live` says whether anything of the input is sent now."""
+
+    live: bool
+    muted: bool
+    push_to_talk: bool
+    deafened: bool
+    input: str
+    output: str
+    gain_db: float
+
+
+class Level(msgspec.Struct, frozen=True, kw_only=True):
+    """How loud one participant is now."""
+
+    leaf: int
+    dbfs: float
+    speaking: bool
+
+
+class Levels(Event, frozen=True, kw_only=True, tag="levels"):
+    """Four times a second, to those who asked for it: this participant (`own`), and those who can be heard."""
+
+    own: Level | None
+    others: tuple[Level, ...]
+
+
+class RecordingChanged(Event, frozen=True, kw_only=True, tag="recording_changed"):
+    """This participant records, or no longer does. `folder` is where, `reason` why it ended."""
+
+    active: bool
+    folder: str
+    reason: str = ""
+
+
+class Played(Event, frozen=True, kw_only=True, tag="played"):
+    """What `play` was given has been sent to its end, or was stopped."""
+
+    path: str
+    finished: bool
+
+
+class Notice(Event, frozen=True, kw_only=True, tag="notice"):
+    """One sentence for people about something that is normal: there is no sound card, say."""
+
+    message: str
+
+
+class EventsMissed(Event, frozen=True, kw_only=True, tag="events_missed"):
+    """This subscriber did not read fast enough: so many events and level updates were left out just before."""
+
+    events: int
+    levels: int
+
+
+CallEvent = (
+    AudioChanged
+    | AudioStats
+    | ChatReceived
+    | ChatSent
+    | CommitRefused
+    | Eavesdropped
+    | EpochChanged
+    | EventsMissed
+    | Failed
+    | Joined
+    | KnockEnded
+    | Knocked
+    | Left
+    | Levels
+    | MuteRequested
+    | Notice
+    | ParticipantJoined
+    | ParticipantLeft
+    | Played
+    | PolicyChanged
+    | Reconnected
+    | Reconnecting
+    | RecordingAnnounced
+    | RecordingChanged
+    | RecordingRefused
+    | RoomCreated
+    | SourceEnded
+    | StatusChanged
+    | Undecryptable
+    | Waiting
+)
+"""Every event there is."""
+
+# Statistics and levels tell what is so now: the next one says it again, so they go first when somebody reads slowly.
+FREQUENT: Final = (AudioStats, Levels)
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """What a subscriber gets for each event: its number in this call, when, and in which epoch."""
+
+    seq: int
+    ts: float  # seconds since 1970
+    epoch: int | None  # None: not in the group
+    data: CallEvent
+
+    def __repr__(self) -> str:
+        return f"<Envelope {self.seq} of {self.data!r}>"
+
+
+def name_of(event: Event) -> str:
+    """The event's name, as in `event` on the wire."""
+    return str(type(event).__struct_config__.tag)
+
+
+NAMES: Final = frozenset(str(kind.__struct_config__.tag) for kind in CallEvent.__args__)
+"""The names of all events."""

@@ -1,0 +1,172 @@
+"""The engine's socket: a Unix socket that only its owner can open, and the clients that are connected to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from pathlib import Path
+from typing import Final, Protocol
+
+from tuiconf.adapters import private_files
+from tuiconf.control.client_session import ClientSession, Service
+from tuiconf.control.framing import LineCutter
+from tuiconf.control.rpc import ControlError
+from tuiconf.control.schema import SoundIn, SoundOut
+from tuiconf.errors import TuiconfError
+
+# Front ends, scripts and streams of one call at once; a bot that listens to each of 30 people has 31. About 100 kB
+# and a descriptor each.
+MAX_CLIENTS: Final = 64
+
+READ_BYTES: Final = 1 << 14
+
+# How long the last answers may take to be read when the engine ends.
+LAST_LINES_S: Final = 1.0
+
+
+class SocketError(TuiconfError):
+    """The engine's socket cannot be made."""
+
+    code = "control_socket"
+
+
+class Streams(Service, Protocol):
+    """A service that can also carry sound."""
+
+    async def stream_in(self, request: SoundIn, writer: asyncio.StreamWriter) -> None:
+        """Write what is heard until the client is gone."""
+        ...
+
+    async def stream_out(self, first: bytes, reader: asyncio.StreamReader) -> None:
+        """Send what the client writes, `first` first, until it ends."""
+        ...
+
+
+class ControlServer:
+    """Listens on one socket."""
+
+    def __init__(self, service: Streams, path: Path) -> None:
+        self._service = service
+        self._path = path
+        self._server: asyncio.AbstractServer | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            SocketError, FileError: the socket cannot be made.
+        """
+        private_files.make_folder(self._path.parent)
+        # Under another name until it answers, so that nobody takes it for one that was left behind.
+        unready = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listener.bind(str(unready))
+            unready.chmod(private_files.FILE_MODE)
+            listener.listen()
+            unready.rename(self._path)
+            self._server = await asyncio.start_unix_server(self._serve, sock=listener)
+        except OSError as error:
+            listener.close()
+            unready.unlink(missing_ok=True)
+            why = (error.strerror or str(error)).lower()
+            raise SocketError(f"{self._path}: the control socket cannot be made: {why}") from error
+
+    async def close(self) -> None:
+        """Let the clients read what is written, for a moment, and go."""
+        if self._server is None:
+            return
+        self._server.close()
+        self._path.unlink(missing_ok=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is None or len(self._tasks) >= MAX_CLIENTS:
+            writer.close()
+            return
+        self._tasks.add(task)
+        try:
+            with contextlib.suppress(OSError):  # the client is gone
+                await _Connection(self._service, reader, writer).run()
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+
+class _Connection:
+    """One client on the socket."""
+
+    def __init__(self, service: Streams, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._service = service
+        self._reader, self._writer = reader, writer
+        self._waiting = asyncio.Event()
+        self._read = asyncio.Event()  # the client has read what was waiting
+        self._session = ClientSession(service, self._waiting.set)
+        self._cutter = LineCutter()
+
+    async def run(self) -> None:
+        writing = asyncio.create_task(self._write(asyncio.current_task()))
+        try:
+            stream = await self._until_stream()
+        finally:
+            self._session.close()
+            await self._finish(writing)
+        match stream:
+            case SoundIn():
+                await self._service.stream_in(stream, self._writer)
+            case SoundOut():
+                await self._service.stream_out(self._cutter.rest(), self._reader)
+
+    async def _until_stream(self) -> SoundIn | SoundOut | None:
+        """Do what the lines ask until the client ends, or asks for a stream."""
+        while data := await self._reader.read(READ_BYTES):
+            self._cutter.feed(data)
+            stream = await self._lines()
+            if stream is not None:
+                return stream
+        return None
+
+    async def _lines(self) -> SoundIn | SoundOut | None:
+        while True:
+            try:
+                line = self._cutter.take()
+            except ControlError as error:
+                self._session.refuse(error)
+                continue
+            if line is None:
+                return None
+            if line.strip() and (stream := await self._session.line(line, streams=True)) is not None:
+                return stream
+            while self._session.outbox.full:  # nothing more is done for a client that does not read
+                self._read.clear()
+                await self._read.wait()
+
+    async def _write(self, reading: asyncio.Task[None] | None) -> None:
+        outbox = self._session.outbox
+        try:
+            while True:
+                while (line := outbox.take()) is not None:
+                    self._writer.write(line)
+                    await self._writer.drain()
+                    self._read.set()
+                self._waiting.clear()
+                await self._waiting.wait()
+        except OSError:  # the client is gone: nothing more is read either
+            if reading is not None:
+                reading.cancel()
+
+    async def _finish(self, writing: asyncio.Task[None]) -> None:
+        """The answers that wait are written, if the client reads them."""
+        with contextlib.suppress(TimeoutError, OSError):
+            async with asyncio.timeout(LAST_LINES_S):
+                while not writing.done() and len(self._session.outbox):
+                    self._read.clear()
+                    await self._read.wait()
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
