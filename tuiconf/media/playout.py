@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from tuiconf.media.jitter import JitterBuffer, JitterStatistics, Play, Wait
-from tuiconf.media.levels import QUIET_DBFS, SILENCE_DBFS, decoded_rms_dbfs
+from tuiconf.media.levels import QUIET_DBFS, SILENCE_DBFS, rms_dbfs
 from tuiconf.media.opus import SAMPLE_RATE, Decoder, Opus, OpusError, Pcm, has_fec
 from tuiconf.media.report import LossMeter
 
@@ -116,7 +116,7 @@ class Receiver:
     @property
     def level_dbfs(self) -> float:
         """How loud the last frame was. Computed when asked for, from the array `pull` gave."""
-        return SILENCE_DBFS if self._last is None else decoded_rms_dbfs(self._last)
+        return SILENCE_DBFS if self._last is None else rms_dbfs(self._last)
 
     @property
     def last_played(self) -> int | None:
