@@ -133,7 +133,7 @@ async def test_the_end_of_what_is_sent_is_told_once(tmp_path: Path) -> None:
     async with call_alone(tmp_path, _Short(), NullSink()) as (engine, events):
         await asyncio.sleep(0.3)
         assert sum(isinstance(event, SourceEnded) for event in events) == 1
-        await engine.play(_Short())
+        await engine.outgoing.set_input(_Short(), "")
         await asyncio.sleep(0.3)
         assert sum(isinstance(event, SourceEnded) for event in events) == 2
 

@@ -7,8 +7,11 @@ gives a frame: what cannot be opened is silence and a count, never noise.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
 
 from relay_quic.errors import WireError
 from relay_quic.wire import MAX_LOUDNESS, DatagramKind, datagram_prefix, parse_datagram_prefix
@@ -16,7 +19,7 @@ from tuiconf.conference.delay import SenderClock
 from tuiconf.conference.effects import InstallKeys
 from tuiconf.conference.events import StreamStats
 from tuiconf.crypto.media_keys import Opened, OpeningKeys, Reason, SealingKeys, Stream, Undecryptable
-from tuiconf.media.levels import SILENCE_DBFS, rms_dbfs
+from tuiconf.media.levels import SILENCE_DBFS, SpeakingDetector, rms_dbfs
 from tuiconf.media.mixer import mix
 from tuiconf.media.opus import Encoder, Opus, Pcm
 from tuiconf.media.playout import Kind, Receiver
@@ -34,6 +37,9 @@ MAX_RECEIVERS: Final = 64
 
 REPORT_S: Final = 1.0
 
+# Whoever was not heard for so long is silent, however loud they were.
+LEVEL_S: Final = 1.0
+
 # Reports go to everyone, so n members that report once a second are n² datagrams; above this many members each
 # reports that much less often.
 REPORTING_MEMBERS: Final = 50
@@ -48,12 +54,44 @@ _SIDE: Final = datagram_prefix(DatagramKind.SIDE)
 _LOUDNESS_DBFS: Final = (-55.0, -40.0, -28.0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """How someone is heard here: louder or quieter by so much, or not at all."""
+
+    db: float = 0.0
+    muted: bool = False
+
+    @property
+    def gain(self) -> float:
+        """What their samples are multiplied by."""
+        return 0.0 if self.muted else float(10 ** (self.db / 20))
+
+
+class Tape(Protocol):
+    """What is told every packet of the call, to record it. `leaf` may be our own."""
+
+    def packet(self, leaf: int, counter: int, payload: bytes, *, now: float) -> None:
+        """A frame of Opus, as it came; each once, in any order."""
+        ...
+
+    def clock(self, leaf: int, counter: int, unix: float) -> None:
+        """The sender says when it captured that frame."""
+        ...
+
+
 class _Voice:
     """One other participant's sound."""
 
-    __slots__ = ("clock", "heard_at", "received", "receiver", "reported_loss", "since_epoch", "sounding")
+    __slots__ = (
+        *("clock", "detector", "frame", "heard_at", "level_dbfs", "received", "receiver", "reported_loss"),
+        *("since_epoch", "sounding", "spoke_frames"),
+    )
 
     def __init__(self, opus: Opus, since_epoch: int) -> None:
+        self.detector = SpeakingDetector()
+        self.frame: Pcm | None = None  # what was heard in the last tick
+        self.level_dbfs = SILENCE_DBFS
+        self.spoke_frames = 0
         self.receiver = Receiver(opus)
         self.clock = SenderClock()
         self.since_epoch = since_epoch
@@ -94,8 +132,13 @@ class Sound:
         self._last_sent: tuple[int, float] | None = None
         self._report_at = -math.inf
         self._malformed = 0
+        self._detector = SpeakingDetector()
+        self._spoke_frames: dict[int, int] = {}  # of voices that are gone
         self.frames_sent = 0
         self.level_dbfs = SILENCE_DBFS
+        self.volumes: dict[int, Volume] = {}
+        """How each leaf is heard here, where it is not as it comes."""
+        self.tape: Tape | None = None
 
     # --- keys
 
@@ -107,9 +150,11 @@ class Sound:
             if self._members.get(leaf) != key:
                 self._since_epoch[leaf] = keys.epoch
                 self._voices.pop(leaf, None)
+                self._forget(leaf)
         for leaf in [leaf for leaf in self._since_epoch if leaf not in keys.members]:
             del self._since_epoch[leaf]  # what they sealed for the epoch before is not heard any more
             self._voices.pop(leaf, None)
+            self._forget(leaf)
             self._redundancy.forget(leaf)
         self._members = dict(keys.members)
         self._own_leaf = keys.own_leaf
@@ -125,6 +170,11 @@ class Sound:
         for opened in waiting:
             self._take(opened, repeated=False, farthest=0, now=now)
 
+    def _forget(self, leaf: int) -> None:
+        """Whatever we know of who was at this leaf is not about the next."""
+        self.volumes.pop(leaf, None)
+        self._spoke_frames.pop(leaf, None)
+
     # --- out
 
     def capture(self, pcm: Pcm | None, *, now: float, unix: float) -> list[bytes]:
@@ -134,9 +184,14 @@ class Sound:
             self.level_dbfs = SILENCE_DBFS
             return []
         self.level_dbfs = rms_dbfs(pcm)
+        self._detector.update(self.level_dbfs, now=now)
         datagrams: list[bytes] = []
-        counter, sealed = self._sealing.seal(Stream.AUDIO, self._encoder.encode(pcm))
+        packet = self._encoder.encode(pcm)
+        counter, sealed = self._sealing.seal(Stream.AUDIO, packet)
         self._last_sent = (counter, unix - FRAME_S)
+        if self.tape is not None:
+            self.tape.packet(self._own_leaf, counter, packet, now=now)
+            self.tape.clock(self._own_leaf, counter, unix - FRAME_S)
         # Without a connection nothing is captured, which is a pause as well.
         if self._silent_frames >= PAUSE_FRAMES or now - self._captured_at > PAUSE_FRAMES * FRAME_S:
             self._bundler.clear()
@@ -214,12 +269,16 @@ class Sound:
             return
         voice.received += 1
         voice.heard_at = now
+        if self.tape is not None:
+            self.tape.packet(opened.leaf, opened.counter, opened.payload, now=now)
         voice.receiver.push(opened.counter, opened.payload, now=now, repeated=repeated, farthest=farthest)
 
     def _new_voice(self, leaf: int, since: int) -> _Voice:
         if len(self._voices) >= MAX_RECEIVERS:
-            del self._voices[min(self._voices, key=lambda other: self._voices[other].heard_at)]
+            oldest = min(self._voices, key=lambda other: self._voices[other].heard_at)
+            self._spoke_frames[oldest] = self._voices.pop(oldest).spoke_frames
         voice = self._voices[leaf] = _Voice(self._opus, since)
+        voice.spoke_frames = self._spoke_frames.pop(leaf, 0)
         return voice
 
     def _receive_report(self, sealed: bytes, now: float) -> None:
@@ -234,6 +293,8 @@ class Sound:
             self._malformed += 1
             return
         voice.clock.told(report.counter, report.wall_time_us / 1e6)
+        if self.tape is not None and report.wall_time_us:
+            self.tape.clock(opened.leaf, report.counter, report.wall_time_us / 1e6)
         for loss in report.losses:
             if loss.leaf == self._own_leaf:
                 self._redundancy.report(opened.leaf, loss.fraction, now=now)
@@ -241,13 +302,34 @@ class Sound:
     def play(self, *, now: float, unix: float) -> Pcm:
         """What is heard in the frame that begins now: everybody else, mixed."""
         sounds = []
-        for voice in self._voices.values():
+        for leaf, voice in self._voices.items():
+            voice.frame = None
             pcm, kind = voice.receiver.pull(now=now)
             if pcm is not None:
+                voice.frame = pcm
+                voice.level_dbfs = rms_dbfs(pcm)
+                voice.spoke_frames += voice.detector.update(voice.level_dbfs, now=now)
+                if (volume := self.volumes.get(leaf)) is not None:
+                    pcm = pcm * np.float32(volume.gain)
                 sounds.append(pcm)
             if kind is Kind.PLAYED and (seq := voice.receiver.last_played) is not None:
                 voice.clock.played(seq, unix)
         return mix(sounds)
+
+    def voice_frame(self, leaf: int) -> Pcm | None:
+        """What was heard of this participant in the last `play`, as it came; None: nothing."""
+        voice = self._voices.get(leaf)
+        return voice.frame if voice is not None else None
+
+    def own_level(self, *, now: float) -> tuple[float, bool]:
+        """The level of what is sent, in dBFS, and whether it is speech."""
+        return self.level_dbfs, self._detector.speaking(now=now)
+
+    def levels(self, *, now: float) -> Iterator[tuple[int, float, bool]]:
+        """(leaf, level in dBFS, speaking) of everyone of whom something was heard in the last second."""
+        for leaf, voice in self._voices.items():
+            if now - voice.heard_at < LEVEL_S:
+                yield leaf, voice.level_dbfs, voice.detector.speaking(now=now)
 
     # --- once a second
 
@@ -291,4 +373,5 @@ class Sound:
             buffer_ms=round(statistics.jitter.depth_ms, 1),
             delay_ms_p50=p50,
             delay_ms_p95=p95,
+            spoke_s=round(voice.spoke_frames * FRAME_S, 2),
         )

@@ -19,7 +19,6 @@ from tuiconf.control.schema import (
     Done,
     PushToTalkDown,
     PushToTalkUp,
-    Result,
     SoundIn,
     SoundOut,
     Subscribe,
@@ -36,7 +35,7 @@ class Service(Protocol):
 
     history: History
 
-    async def do(self, request: AnyRequest) -> Result:
+    async def do(self, request: AnyRequest) -> msgspec.Struct:
         """Do it.
 
         Raises:
@@ -101,12 +100,12 @@ class ClientSession:
         self._service.push_to_talk(self, down=False)
         self._service.detach(self, wanted=False)
 
-    def _answer(self, request_id: rpc.Id | msgspec.UnsetType, result: Result) -> None:
+    def _answer(self, request_id: rpc.Id | msgspec.UnsetType, result: msgspec.Struct) -> None:
         if not isinstance(request_id, msgspec.UnsetType):
             self.outbox.answer(rpc.result(request_id, result))
             self._wake()
 
-    async def _do(self, request: AnyRequest) -> Result:
+    async def _do(self, request: AnyRequest) -> msgspec.Struct:
         """What belongs to this client is done here, the rest by the service."""
         match request:
             case Subscribe():

@@ -1,4 +1,4 @@
-"""The engine: one participant, live. The only place where the call meets the clock, the network and the devices.
+"""The engine: one participant, live.
 
 It performs the session's effects, keeps the connection to the relay, and runs one tick every 20 ms for
 everything: capture, send, play, timers. Faults of devices and of the network end here as events.
@@ -15,11 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from relay_quic.wire import RelayMessage
-from tuiconf.adapters.audio import FRAME_SAMPLES, AudioError, Sink, Source
-from tuiconf.adapters.audio.null import NullSource
+from tuiconf.adapters.audio import AudioError, Sink, Source
 from tuiconf.adapters.clock import Ticker
 from tuiconf.adapters.relay import RelayConnection, RelayNotTrusted, RelayUnreachable, Trust
 from tuiconf.conference.eavesdrop import Eavesdropper
@@ -36,7 +33,9 @@ from tuiconf.conference.events import (
 )
 from tuiconf.conference.membership import Instant, Membership
 from tuiconf.conference.session import LinkState, Session
-from tuiconf.conference.sound import Sound
+from tuiconf.conference.sound import Sound, Volume
+from tuiconf.engine.incoming import Incoming
+from tuiconf.engine.outgoing import Outgoing
 from tuiconf.identity.link import RelayAddress
 from tuiconf.media.levels import SILENCE_DBFS
 
@@ -52,9 +51,6 @@ GOOD_CONNECTION_S: Final = 10.0
 
 # How long chat may take to reach the relay before we leave without it.
 LAST_WORDS_S: Final = 1.0
-
-# A machine that stood still for longer than this was asleep: nobody wants a recording of that.
-MOST_SILENCE_FRAMES: Final = 500
 
 # Different faults of our own that are told; the same bug each tick is one.
 MAX_FAULTS_TOLD: Final = 16
@@ -76,11 +72,16 @@ class Call:
     sink: Sink
     trust: Trust
     library: str
+    # How they were asked for, to be shown.
+    source_name: str = ""
+    sink_name: str = ""
     # Whether the call is pointless without the sink: a file or pipe that fails ends it, a loudspeaker does not.
     sink_needed: bool = False
     # What may listen to the room it stands in is opened once we are in the call, and not before; a file or pipe is
     # checked at once.
     source_when_joined: bool = False
+    # Nobody sits here who could try again: a relay that is not there yet is waited for.
+    keep_trying: bool = False
     # For the demo and the tests of removal: who was removed goes on listening, and tries to open what it hears.
     eavesdropper: Eavesdropper | None = None
 
@@ -88,25 +89,27 @@ class Call:
 class Engine:
     """Runs one call. `on_event` is called for everything that happens, on the loop's thread; `Left` is the last."""
 
-    def __init__(self, call: Call, on_event: Callable[[Event], None]) -> None:
+    def __init__(
+        self, call: Call, on_event: Callable[[Event], None], on_played: Callable[[str, bool], None] = lambda *_: None
+    ) -> None:
+        """`on_played(path, finished)` is called when what `outgoing.play` was given is over."""
         self._call = call
         self._session = call.session
         self._sound = call.sound
         self._on_event = on_event
+        self.outgoing = Outgoing(on_played)
+        self.incoming = Incoming(call.sound)
+        self.ticks = 0
         self._connection: RelayConnection | None = None
         self._lost = asyncio.Event()  # the present connection is to be replaced
         self._joined = asyncio.Event()
         self._finished: asyncio.Future[LeftReason] = asyncio.get_running_loop().create_future()
-        self._ever_connected = False
-        self._source: Source = NullSource()  # until the call's own is open
+        self._ever_connected = self._told_unreachable = False
         self._ended_source: Source | None = None  # the one whose end was told
-        self._changing_source = asyncio.Lock()
         self._ticker = Ticker()
-        self._next_tick = 0
         self._stats_tick = self._timers_tick = 0
         self._faults: set[str] = set()
         self._leave_by: float | None = None  # we leave once what was typed is said, and by then at the latest
-        self._muted = False
         self._undecryptable_before = 0
         self._undecryptable = False
         self._reason: LeftReason | None = None  # why we leave, when it is not by our user's wish
@@ -119,13 +122,22 @@ class Engine:
         return self._session.membership
 
     @property
-    def muted(self) -> bool:
-        """Whether nothing of the source is sent."""
-        return self._muted
+    def session(self) -> Session:
+        """The call's state, to look at: to change it, `ask`."""
+        return self._session
 
-    def mute(self, muted: bool) -> None:
-        """Stop or start sending what the source gives."""
-        self._muted = muted
+    @property
+    def sound(self) -> Sound:
+        """The call's sound."""
+        return self._sound
+
+    def ask(self, wish: Callable[[Session, Instant], list[Effect]]) -> None:
+        """Have the session do something, and do what it says.
+
+        Raises:
+            LocalProtocolError: it cannot be done.
+        """
+        self._perform(wish(self._session, _instant()))
 
     def say(self, text: str) -> None:
         """Send a line of chat.
@@ -142,6 +154,20 @@ class Engine:
             LocalProtocolError: not allowed, or nobody there.
         """
         self._perform(self._session.remove(leaf, _instant()))
+
+    def set_volume(self, leaf: int, *, volume_db: float | None, muted: bool | None) -> None:
+        """How someone is heard here; None leaves it as it is."""
+        before = self._sound.volumes.pop(leaf, Volume())
+        after = Volume(db=before.db if volume_db is None else volume_db, muted=before.muted if muted is None else muted)
+        if after != Volume():
+            self._sound.volumes[leaf] = after
+
+    def levels(self) -> tuple[tuple[int, float, bool] | None, list[tuple[int, float, bool]]]:
+        """(leaf, level in dBFS, speaking) of this participant, None while outside, and of those who are heard."""
+        now, membership = time.monotonic(), self._session.membership
+        if membership is None:
+            return None, []
+        return (membership.own_leaf, *self._sound.own_level(now=now)), list(self._sound.levels(now=now))
 
     def leave(self) -> None:
         """Leave the call; `run` returns soon."""
@@ -164,17 +190,6 @@ class Engine:
         """End now: whoever is in a hurry does not wait for the others to have taken notice."""
         self._finish(LeftReason.LEFT)
 
-    async def play(self, source: Source) -> None:
-        """Send this source from now on, in place of the present one.
-
-        Raises:
-            AudioError: it cannot be opened; the present one goes on.
-        """
-        async with self._changing_source:
-            await source.start()
-            before, self._source = self._source, source
-            await before.close()
-
     # --- the run
 
     async def run(self) -> LeftReason:
@@ -183,10 +198,11 @@ class Engine:
         Raises:
             AudioError: a device cannot be opened. Nothing has been sent then.
         """
-        await self._call.sink.start()
+        await self.incoming.set_output(self._call.sink, self._call.sink_name)
         try:
+            self.outgoing.input_name = self._call.source_name
             if not self._call.source_when_joined:
-                await self.play(self._call.source)
+                await self.outgoing.set_input(self._call.source, self._call.source_name)
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(self._keep_connected(), name="connection"),
@@ -205,7 +221,7 @@ class Engine:
         if self._connection is not None:
             self._connection.flush(time.monotonic())
             await self._connection.close()
-        for device in (self._source, self._call.sink):
+        for device in (self.outgoing, self.incoming):
             try:
                 await device.close()
             except AudioError as error:
@@ -237,7 +253,7 @@ class Engine:
             return False
         except RelayUnreachable as error:
             if not self._ever_connected:
-                self._give_up(error.code, str(error))
+                self._not_there(error)
             return False
         self._connection, self._ever_connected = connection, True
         self._perform(self._session.connected(_instant()))
@@ -246,6 +262,14 @@ class Engine:
         self._perform(self._session.disconnected(_instant()))
         await connection.close()
         return True
+
+    def _not_there(self, error: RelayUnreachable) -> None:
+        """The relay was never reached: a wrong address, or a machine that has started before its network."""
+        if not self._call.keep_trying:
+            self._give_up(error.code, str(error))
+        elif not self._told_unreachable:
+            self._told_unreachable = True
+            self._fail(error.code, f"{error}; trying again")
 
     def _give_up(self, code: str, message: str) -> None:
         self._fail(code, message, fatal=True)
@@ -270,6 +294,7 @@ class Engine:
     async def _tick_forever(self) -> None:
         async for tick in self._ticker:
             at = _instant()
+            self.ticks = tick
             for step in (self._capture, self._play, self._see_to_timers, self._see_to_connection):
                 try:
                     step(tick, at)
@@ -309,7 +334,7 @@ class Engine:
             return
         await self._joined.wait()
         try:
-            await self.play(self._call.source)
+            await self.outgoing.set_input(self._call.source, self._call.source_name)
         except AudioError as error:
             self._fail(error.code, str(error), fatal=True)
             self._failed_while_in_call()
@@ -318,16 +343,16 @@ class Engine:
         if self._session.membership is None:
             return  # whatever the source has waits until someone can hear it
         try:
-            pcm = self._source.frame()
+            pcm = self.outgoing.frame()
         except AudioError as error:
             self._fail(error.code, str(error))
             return
-        if self._source.ended and self._source is not self._ended_source:
-            self._ended_source = self._source
+        if (ended := self.outgoing.input_ended) is not None and ended is not self._ended_source:
+            self._ended_source = ended
             self._on_event(SourceEnded())
         if self._session.link_state is not LinkState.IN_ROOM:
             return
-        for datagram in self._sound.capture(None if self._muted else pcm, now=at.now, unix=at.unix):
+        for datagram in self._sound.capture(pcm, now=at.now, unix=at.unix):
             self._send_datagram(datagram)
         for datagram in self._sound.report_due(now=at.now):
             self._send_datagram(datagram)
@@ -337,12 +362,8 @@ class Engine:
             self._connection.send_datagram(datagram)
 
     def _play(self, tick: int, at: Instant) -> None:
-        """One frame to the sink, and silence for ticks that were skipped: a recording is as long as the call was."""
-        missed, self._next_tick = tick - self._next_tick, tick + 1
         try:
-            for _ in range(min(missed, MOST_SILENCE_FRAMES)):
-                self._call.sink.write(np.zeros(FRAME_SAMPLES, np.float32))
-            self._call.sink.write(self._sound.play(now=at.now, unix=at.unix))
+            self.incoming.play(tick, now=at.now, unix=at.unix)
         except AudioError as error:
             self._fail(error.code, str(error), fatal=self._call.sink_needed)
             if self._call.sink_needed:
@@ -366,7 +387,7 @@ class Engine:
         self._on_event(
             AudioStats(
                 frames_sent=self._sound.frames_sent,
-                muted=self._muted,
+                muted=not self.outgoing.live,
                 level_dbfs=None if level <= SILENCE_DBFS else round(level, 1),
                 rtt_ms=self._connection.rtt_ms if self._connection is not None else None,
                 repeats=self._sound.repeats,

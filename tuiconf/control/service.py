@@ -1,0 +1,434 @@
+"""Does what the control API asks of one call, and keeps what its clients have to know."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol, cast
+
+import msgspec
+
+from tuiconf.adapters.audio import AudioSpecError, Kind, open_sink, open_source, parse_input, parse_output
+from tuiconf.adapters.process_figures import figures
+from tuiconf.conference.events import (
+    AudioStats,
+    Caller,
+    Event,
+    Joined,
+    Left,
+    MuteRequested,
+    ParticipantLeft,
+    Person,
+    Reconnected,
+    Reconnecting,
+    Waiting,
+)
+from tuiconf.control import schema
+from tuiconf.control.events import AudioChanged, CallEvent, ChatSent, Level, Levels, Notice, Played, RecordingChanged
+from tuiconf.control.history import History
+from tuiconf.control.people import leaf_of, ref_of
+from tuiconf.control.schema import AnyRequest, Done
+from tuiconf.engine import Engine
+from tuiconf.errors import LocalProtocolError
+
+# A person whose terminal is gone may come back by another; nobody else can know that they are not there.
+LOST_TERMINAL_S: Final = 120.0
+
+# Levels are for eyes: 4 a second look alive, and cost an SSH session 25 kbit/s (FACTS.md).
+LEVELS_S: Final = 0.25
+
+_Phase = Literal["connecting", "waiting", "joined", "reconnecting", "left"]
+
+
+class Recorder(Protocol):
+    """What records this call."""
+
+    state: RecordingChanged | None
+
+    async def start(self, request: schema.RecordStart) -> RecordingChanged:
+        """Tell everyone, and record.
+
+        Raises:
+            TuiconfError: it is not allowed, already on, or cannot be written.
+        """
+        ...
+
+    async def stop(self, reason: str) -> RecordingChanged:
+        """Close the files.
+
+        Raises:
+            TuiconfError: nothing is recorded, or the end could not be written.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class About:
+    """Which call this is."""
+
+    call: str
+    room: str
+    socket: str
+    version: str
+    pid: int
+    link: Callable[[], str]
+
+
+class CallService:
+    """One call, as the control API sees it. `on_event` takes all that the engine tells."""
+
+    def __init__(self, about: About, front_end: Callable[[Event], None]) -> None:
+        """`front_end` is told every event as well, first: a front end in this process needs no socket."""
+        self.history = History()
+        self._about = about
+        self._front_end = front_end
+        self._engine: Engine | None = None
+        self._recorder: Recorder | None = None
+        self._phase: _Phase = "connecting"
+        self._since: float | None = None
+        self._began = time.monotonic()
+        self._stats: AudioStats | None = None
+        self._reconnections = 0
+        self._attached: set[object] = set()
+        self._talking: set[object] = set()  # whose push-to-talk key is down
+        self._lost_terminal: asyncio.TimerHandle | None = None
+        self._levels: asyncio.TimerHandle | None = None
+
+    def serve(self, engine: Engine, recorder: Recorder) -> None:
+        """From now on there is a call to do things with."""
+        self._engine, self._recorder = engine, recorder
+
+    # --- what happens
+
+    def on_event(self, event: Event) -> None:
+        """Something happened in the call."""
+        self._follow(event)
+        self._front_end(event)
+        epoch = self._engine.membership.epoch if self._engine and self._engine.membership else None
+        # Every event there is belongs to the union: `tests/control/test_schema.py` holds that.
+        self.history.add(cast(CallEvent, event), ts=time.time(), epoch=epoch)
+        self._see_to_levels()
+
+    def notice(self, message: str) -> None:
+        """Tell people something that is normal."""
+        self.on_event(Notice(message=message))
+
+    def played(self, path: str, finished: bool) -> None:
+        """What was played is over."""
+        self.on_event(Played(path=path, finished=finished))
+
+    def _follow(self, event: Event) -> None:
+        match event:
+            case Waiting():
+                self._phase = "waiting"
+            case Joined():
+                self._phase, self._since = "joined", time.time()
+            case Reconnecting():
+                self._phase = "reconnecting"
+            case Reconnected():
+                self._phase, self._reconnections = "joined", self._reconnections + 1
+            case Left():
+                self._phase = "left"
+            case AudioStats():
+                self._stats = event
+            case MuteRequested():
+                self._mute(True)
+            case ParticipantLeft(participant=who) if self._engine is not None:
+                self._engine.incoming.forget(who.leaf)
+
+    # --- front ends of people
+
+    def attach(self, client: object) -> None:
+        """This client is a person's front end."""
+        self._attached.add(client)
+        if self._lost_terminal is not None:
+            self._lost_terminal.cancel()
+            self._lost_terminal = None
+
+    def detach(self, client: object, *, wanted: bool) -> None:
+        """It no longer is. A person whose terminal was lost is muted at once, and leaves if they do not come back."""
+        if client not in self._attached:
+            return
+        self._attached.discard(client)
+        if wanted or self._attached or self._phase == "left":
+            return
+        self._mute(True)
+        loop = asyncio.get_running_loop()
+        self._lost_terminal = loop.call_later(LOST_TERMINAL_S, self._leave_alone)
+        self.notice(f"the terminal is gone: muted, and leaving in {LOST_TERMINAL_S:.0f} s unless someone attaches")
+
+    def _leave_alone(self) -> None:
+        self._lost_terminal = None
+        self._call.leave()
+
+    def push_to_talk(self, client: object, *, down: bool) -> None:
+        """The talk key of this client."""
+        if down is (client in self._talking):
+            return
+        (self._talking.add if down else self._talking.discard)(client)
+        outgoing = self._call.outgoing
+        if outgoing.push_to_talk is not bool(self._talking):
+            outgoing.push_to_talk = bool(self._talking)
+            self._audio_changed()
+
+    # --- requests
+
+    @property
+    def _call(self) -> Engine:
+        if self._engine is None:
+            raise LocalProtocolError("the call has not begun")
+        return self._engine
+
+    async def do(self, request: AnyRequest) -> msgspec.Struct:
+        """Do what a request says.
+
+        Raises:
+            TuiconfError: it cannot be done; `code` says why.
+        """
+        for do in (self._tell, self._talk, self._switch, self._decide):
+            if (result := do(request)) is not None:
+                return result
+        return await self._do_slowly(request)
+
+    def _tell(self, request: AnyRequest) -> msgspec.Struct | None:
+        match request:
+            case schema.SayHello():
+                return self._hello()
+            case schema.GetState():
+                return self._state()
+            case schema.GetLink():
+                return schema.Link(link=self._about.link())
+            case schema.GetRoster():
+                return schema.Roster(epoch=self._epoch, participants=self._people, callers=self._callers)
+            case schema.GetStats():
+                return self._statistics()
+            case _:
+                return None
+
+    def _talk(self, request: AnyRequest) -> msgspec.Struct | None:
+        engine = self._call
+        match request:
+            case schema.Leave(now=now):
+                engine.hang_up() if now else engine.leave()
+            case schema.ChatSend(text=text):
+                engine.say(text)
+                if (me := self._me) is not None:
+                    self.on_event(ChatSent(participant=me, text=text))
+            case schema.HandRaise():
+                engine.ask(lambda session, at: session.set_status(at, hand=True))
+            case schema.HandLower():
+                engine.ask(lambda session, at: session.set_status(at, hand=False))
+            case schema.PlayStop():
+                engine.outgoing.stop_playing()
+            case _:
+                return None
+        return Done()
+
+    def _switch(self, request: AnyRequest) -> msgspec.Struct | None:
+        match request:
+            case schema.Mute():
+                self._mute(True)
+            case schema.Unmute():
+                self._mute(False)
+            case schema.Deafen():
+                self._deafen(True)
+            case schema.Undeafen():
+                self._deafen(False)
+            case _:
+                return None
+        return Done()
+
+    def _decide(self, request: AnyRequest) -> msgspec.Struct | None:
+        """What hosts do. Whether they may, the session knows."""
+        engine = self._call
+        match request:
+            case schema.Admit(caller=caller):
+                engine.ask(lambda session, at: session.admit(ref_of(session.callers, caller), at))
+            case schema.Deny(caller=caller):
+                engine.ask(lambda session, at: session.deny(ref_of(session.callers, caller), at))
+            case schema.Remove(participant=who):
+                engine.ask(lambda session, at: session.remove(self._leaf(who), at))
+            case schema.Lock():
+                engine.ask(lambda session, at: session.lock(True, at))
+            case schema.Unlock():
+                engine.ask(lambda session, at: session.lock(False, at))
+            case schema.LobbySet(lobby=lobby):
+                engine.ask(lambda session, at: session.set_lobby(lobby, at))
+            case schema.HandOver(participant=who):
+                engine.ask(lambda session, at: session.hand_over(self._leaf(who), at))
+            case schema.MuteRequest(participant=who):
+                engine.ask(lambda session, at: session.request_mute(self._leaf(who), at))
+            case _:
+                return None
+        return Done()
+
+    async def _do_slowly(self, request: AnyRequest) -> msgspec.Struct:
+        match request:
+            case schema.AudioSet():
+                return await self._set_audio(request)
+            case schema.Play(path=path):
+                spec = parse_input(path)
+                if spec.kind is Kind.STANDARD:
+                    raise AudioSpecError("standard input is not the engine's to play: name a file or a command")
+                await self._call.outgoing.play(open_source(spec), path)
+            case schema.RecordStart():
+                return await self._recording.start(request)
+            case schema.RecordStop():
+                return await self._recording.stop("stopped")
+            case schema.SoundIn(participant=who):
+                if who is not None:
+                    self._leaf(who)
+            case schema.SoundOut():
+                pass
+            case _:
+                raise LocalProtocolError(f"{request.method} belongs to a connection")
+        return Done()
+
+    @property
+    def _recording(self) -> Recorder:
+        if self._recorder is None:
+            raise LocalProtocolError("the call has not begun")
+        return self._recorder
+
+    # --- sound
+
+    def _mute(self, muted: bool) -> None:
+        self._call.outgoing.muted = muted
+        self._audio_changed()
+        self._show_muted()
+
+    def _deafen(self, deafened: bool) -> None:
+        self._call.outgoing.deafened = self._call.incoming.deafened = deafened
+        self._audio_changed()
+        self._show_muted()
+
+    def _show_muted(self) -> None:
+        """To the others, too. A talk key that goes up and down is not worth a message each time."""
+        outgoing = self._call.outgoing
+        self._call.ask(lambda session, at: session.set_status(at, muted=outgoing.muted or outgoing.deafened))
+
+    def _audio_changed(self) -> None:
+        self.on_event(self._audio())
+
+    def _audio(self) -> AudioChanged:
+        outgoing, incoming = self._call.outgoing, self._call.incoming
+        return AudioChanged(
+            live=outgoing.live,
+            muted=outgoing.muted,
+            push_to_talk=outgoing.push_to_talk,
+            deafened=outgoing.deafened,
+            input=outgoing.input_name,
+            output=incoming.output_name,
+            gain_db=outgoing.gain_db,
+        )
+
+    async def _set_audio(self, request: schema.AudioSet) -> AudioChanged:
+        """All of it or, where something cannot be, nothing after that."""
+        outgoing, incoming = self._call.outgoing, self._call.incoming
+        if request.participant is not None:
+            self._call.set_volume(self._leaf(request.participant), volume_db=request.volume_db, muted=request.muted)
+        elif request.volume_db is not None or request.muted is not None:
+            raise AudioSpecError("volume_db and muted are of a participant: name one")
+        if request.input is not None:
+            source = parse_input(request.input)
+            if source.kind is Kind.STANDARD:
+                raise AudioSpecError("standard input is given when the call begins, or not at all")
+            await outgoing.set_input(open_source(source), request.input)
+        if request.output is not None:
+            sink = parse_output(request.output)
+            if sink.kind is Kind.STANDARD:
+                raise AudioSpecError("standard output is given when the call begins, or not at all")
+            await incoming.set_output(open_sink(sink), request.output)
+        if request.gain_db is not None:
+            outgoing.gain_db = request.gain_db
+        self._audio_changed()
+        return self._audio()
+
+    def _see_to_levels(self) -> None:
+        """Measured and told only while somebody looks."""
+        if self._levels is None and self.history.levels_wanted and self._phase != "left":
+            self._levels = asyncio.get_running_loop().call_later(LEVELS_S, self._tell_levels)
+
+    def _tell_levels(self) -> None:
+        self._levels = None
+        if self._engine is None or self._phase == "left":
+            return
+        own, others = self._engine.levels()
+        event = Levels(
+            own=Level(leaf=own[0], dbfs=own[1], speaking=own[2]) if own is not None else None,
+            others=tuple(Level(leaf=leaf, dbfs=dbfs, speaking=speaking) for leaf, dbfs, speaking in others),
+        )
+        self.on_event(event)
+
+    # --- what is so
+
+    @property
+    def _epoch(self) -> int | None:
+        membership = self._call.membership
+        return membership.epoch if membership is not None else None
+
+    @property
+    def _people(self) -> tuple[Person, ...]:
+        membership = self._call.membership
+        return membership.people() if membership is not None else ()
+
+    @property
+    def _callers(self) -> tuple[Caller, ...]:
+        return self._call.session.callers
+
+    @property
+    def _me(self) -> Person | None:
+        membership = self._call.membership
+        return next((who for who in self._people if membership and who.leaf == membership.own_leaf), None)
+
+    def _leaf(self, who: schema.Participant) -> int:
+        return leaf_of(self._people, who)
+
+    def _hello(self) -> schema.Hello:
+        about = self._about
+        return schema.Hello(
+            protocol=schema.PROTOCOL_VERSION,
+            version=about.version,
+            call=about.call,
+            pid=about.pid,
+            socket=about.socket,
+            methods=tuple(schema.METHODS),
+        )
+
+    def _state(self) -> schema.State:
+        membership = self._call.membership
+        return schema.State(
+            seq=self.history.seq,
+            call=self._about.call,
+            room=self._about.room,
+            phase=self._phase,
+            since=self._since,
+            epoch=self._epoch,
+            security_code=membership.security_code if membership is not None else None,
+            me=self._me,
+            participants=self._people,
+            policy=membership.policy_event() if membership is not None else None,
+            callers=self._callers,
+            audio=self._audio(),
+            volumes=tuple(
+                schema.Volume(leaf=leaf, volume_db=volume.db, muted=volume.muted)
+                for leaf, volume in self._call.sound.volumes.items()
+            ),
+            recording=self._recording.state,
+            chat=self.history.chat,
+            attached=len(self._attached),
+        )
+
+    def _statistics(self) -> schema.Stats:
+        process = figures()
+        return schema.Stats(
+            audio=self._stats,
+            uptime_s=round(time.monotonic() - self._began, 1),
+            reconnections=self._reconnections,
+            rss_bytes=process.rss_bytes,
+            cpu_s=round(process.cpu_s, 2),
+            tasks=len(asyncio.all_tasks()),
+            file_descriptors=process.file_descriptors,
+        )
