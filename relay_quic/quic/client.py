@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+import struct
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -35,6 +38,11 @@ MIN_TIMER_S: Final = 0.001
 # So that timers run between batches: 64 packets are about 3 ms of aioquic.
 MAX_PACKETS_PER_TURN: Final = 64
 RECEIVE_BYTES: Final = 2048
+
+# Linux's SO_TIMESTAMPNS, which Python does not name: the kernel notes when a packet came, as seconds and nanoseconds.
+_SO_TIMESTAMPNS: Final = 35
+_TIMESPEC: Final = struct.Struct("@ll")
+_ANCILLARY_BYTES: Final = socket.CMSG_SPACE(_TIMESPEC.size)
 
 
 class Client:
@@ -89,6 +97,7 @@ class Client:
         self._on_event = on_event
         now = time.monotonic()
         self._connection = Connector(library).connect(host=host, address=address, now=now)
+        self._stamped = False  # the system says of each packet when it came
         self._socket: socket.socket | None = self._open_socket()
         self._waiting: deque[Event] = deque()
         self._answer: asyncio.Future[None] | None = self._loop.create_future()
@@ -99,11 +108,15 @@ class Client:
         self._flushed_at = 0.0
         self._pinged_at = now
         self._flowing = False
+        self._ticking = False  # `tick` is called: the loop wakes us up for nothing
+        self._read_at = now
         self._rebound_at = 0.0
         self._rebind_wait_s = REBIND_AFTER_S
         self.refused_at: float | None = None
         """When the operating system last reported that nobody listens at the relay's port: a hint, easily forged."""
         self.rebinds = 0
+        self.arrived_at = now
+        """When the packet came that brought what `on_event` is being told, in seconds of time.monotonic()."""
 
     # --- what it knows
 
@@ -162,7 +175,26 @@ class Client:
                 break
         self._flushed_at = now
         self._take(now)
-        self._arm(self._due_at())
+        if not self._ticking:
+            self._arm(self._due_at())
+
+    def tick(self, *, now: float) -> None:
+        """Take in what has come since the last call, and do what time asks for; `flush` writes the answers.
+
+        Whoever calls this goes on calling it, about every 20 ms: from the first call on, nothing else wakes the
+        process up. Waking it up for each packet and timer costs more than what is then done. Where a system does not
+        say when a packet came, packets are taken in as they come all the same.
+        """
+        if self._socket is None:
+            return
+        if not self._ticking:
+            self._ticking = True
+            self._disarm()
+            self._listen()
+        if self._stamped:
+            self._read_stamped(now)
+        if self._socket is not None:
+            self._see_to_timers(now)
 
     def rebind(self) -> None:
         """Go on from a new local port. What is under way to the old one is lost, and QUIC sends it again."""
@@ -175,7 +207,7 @@ class Client:
         self._drop_socket()
         self._socket = fresh
         self.rebinds += 1
-        self._loop.add_reader(fresh.fileno(), self._readable)
+        self._listen()
         self._connection.ping()
         self.flush(now=time.monotonic())
 
@@ -197,7 +229,7 @@ class Client:
     async def _handshake(self, timeout_s: float) -> None:
         if self._socket is None or self._answer is None:
             raise TransportError("the connection is closed")
-        self._loop.add_reader(self._socket.fileno(), self._readable)
+        self._listen()
         try:
             self.flush(now=time.monotonic())
             async with asyncio.timeout(timeout_s):
@@ -217,14 +249,43 @@ class Client:
         opened = socket.socket(self._family, socket.SOCK_DGRAM)
         try:
             opened.setblocking(False)
+            self._stamped = _ask_for_stamps(opened)  # here already: it takes some milliseconds to begin
             opened.connect(self._address)
         except OSError:
             opened.close()
             raise
         return opened
 
+    def _listen(self) -> None:
+        """Have the loop call us when something has come, unless the ticks see to that."""
+        if self._socket is None:
+            return
+        if self._ticking and self._stamped:
+            self._loop.remove_reader(self._socket.fileno())
+        else:
+            self._loop.add_reader(self._socket.fileno(), self._readable)
+
+    def _read_stamped(self, now: float) -> None:
+        """As `_readable`, but each packet is taken in as of when it came."""
+        boot = time.time() - time.monotonic()  # Unix time when the monotonic clock began
+        for _ in range(MAX_PACKETS_PER_TURN):
+            if self._socket is None:
+                return
+            try:
+                packet, notes, _, _ = self._socket.recvmsg(RECEIVE_BYTES, _ANCILLARY_BYTES)
+            except BlockingIOError:
+                break
+            except OSError:
+                self._refused(now)
+                continue
+            # Not before the last reading, and not in the future: a wall clock may be set meanwhile.
+            self.arrived_at = min(max(_stamp(notes) - boot, self._read_at), now)
+            self._connection.receive(packet, self._address, self.arrived_at)
+            self._take(self.arrived_at)
+        self._read_at = now
+
     def _readable(self) -> None:
-        now = time.monotonic()
+        now = self.arrived_at = time.monotonic()
         connection = self._connection
         for _ in range(MAX_PACKETS_PER_TURN):
             if self._socket is None:
@@ -338,35 +399,43 @@ class Client:
 
     def _arm(self, at: float | None) -> None:
         """Make sure that `_wake` runs at `at` or before; an earlier timer is left, since it arms the next itself."""
-        if at is None or self._socket is None or (self._timer is not None and self._timer_at <= at):
+        if self._ticking or at is None or self._socket is None or (self._timer is not None and self._timer_at <= at):
             return
-        if self._timer is not None:
-            self._timer.cancel()
+        self._disarm()
         self._timer_at = at
         self._timer = self._loop.call_later(max(MIN_TIMER_S, at - time.monotonic()), self._wake)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _wake(self) -> None:
         self._timer = None
         now = time.monotonic()
-        connection = self._connection
-        connection.handle_timer(now)
-        urgent = not connection.established
-        if connection.established and not connection.closed:
-            if connection.unanswered_s(now) and now >= self._rebind_at(now):
-                self._rebound_at = now
-                self._rebind_wait_s = min(2 * self._rebind_wait_s, REBIND_WAIT_MAX_S)
-                self.rebind()
-                return
-            if now >= self._ping_at():
-                self._flowing = False
-                self._pinged_at = now
-                connection.ping()
-                urgent = True
+        urgent = self._see_to_timers(now)
         if urgent or self._flushed_at + ACK_DELAY_S <= now + MIN_TIMER_S:
             self.flush(now=now)
         else:
             self._take(now)
             self._arm(self._due_at())
+
+    def _see_to_timers(self, now: float) -> bool:
+        """Do what is due. True when something should be sent without waiting for a tick."""
+        connection = self._connection
+        connection.handle_timer(now)
+        if not connection.established or connection.closed:
+            return not connection.established
+        if connection.unanswered_s(now) and now >= self._rebind_at(now):
+            self._rebound_at = now
+            self._rebind_wait_s = min(2 * self._rebind_wait_s, REBIND_WAIT_MAX_S)
+            self.rebind()
+        elif now >= self._ping_at():
+            self._flowing = False
+            self._pinged_at = now
+            connection.ping()
+            return True
+        return False
 
     # --- letting go
 
@@ -378,9 +447,26 @@ class Client:
 
     def _let_go(self) -> None:
         self._drop_socket()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._disarm()
+
+
+def _ask_for_stamps(opened: socket.socket) -> bool:
+    """Whether the system will say of each packet when it came."""
+    if sys.platform != "linux":
+        return False
+    with contextlib.suppress(OSError):
+        opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        return True
+    return False
+
+
+def _stamp(notes: list[tuple[int, int, bytes]]) -> float:
+    """The Unix time of a packet's arrival, among what the system noted of it; if it is not there, now."""
+    for level, kind, data in notes:
+        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(data) == _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack(data)
+            return float(seconds + nanoseconds * 1e-9)
+    return time.time()
 
 
 async def _resolve(host: str, port: int, timeout_s: float) -> list[tuple[int, Address]]:

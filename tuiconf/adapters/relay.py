@@ -93,7 +93,9 @@ class RelayConnection:
         self._on_closed = on_closed
         self._deframer = Deframer(MAX_MESSAGE_BYTES)
         self._client: Client | None = None
-        self._sent_at = self._asked_at = self._datagram_at = -math.inf
+        self._sent_at = self._asked_at = -math.inf
+        self.datagram_at = -math.inf
+        """When the last datagram came, which is the one that `on_datagram` is called with; in time.monotonic()."""
 
     async def open(self, address: RelayAddress, *, library: str, trust: Trust) -> None:
         """Connect, and see whether it is the right relay.
@@ -131,6 +133,11 @@ class RelayConnection:
             if self._asked_at <= self._client.heard_at:
                 self._asked_at = self._sent_at  # the first that was not answered yet
 
+    def tick(self, now: float) -> None:
+        """Take in what has come, in every tick from now on, before its sound is played. See `Client.tick`."""
+        if self._client is not None:
+            self._client.tick(now=now)
+
     def flush(self, now: float) -> None:
         """Write what is pending. `now` is time.monotonic()."""
         if self._client is not None:
@@ -146,7 +153,7 @@ class RelayConnection:
         refused = client.refused_at is not None and client.refused_at > client.heard_at
         # Nothing was to be expected while nobody spoke: who does now gives the relay the time to answer that.
         asked = now - self._sent_at < SILENT_S and self._asked_at > client.heard_at and now - self._asked_at > ANSWER_S
-        flowing = client.heard_at - self._datagram_at < FLOWING_S
+        flowing = client.heard_at - self.datagram_at < FLOWING_S
         return silent > (REFUSED_SILENT_S if refused else SILENT_S if asked or flowing else IDLE_SILENT_S)
 
     @property
@@ -164,7 +171,7 @@ class RelayConnection:
     def _event(self, event: Event) -> None:
         match event:
             case DatagramReceived(data=data):
-                self._datagram_at = time.monotonic()
+                self.datagram_at = self._client.arrived_at if self._client is not None else time.monotonic()
                 self._on_datagram(data)
             case StreamData(data=data, ended=ended):
                 self._read(data)

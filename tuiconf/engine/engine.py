@@ -283,7 +283,8 @@ class Engine:
 
     def _on_datagram(self, datagram: bytes) -> None:
         try:
-            self._sound.receive(datagram, now=time.monotonic())
+            came_at = self._connection.datagram_at if self._connection is not None else time.monotonic()
+            self._sound.receive(datagram, now=came_at)
             if self._call.eavesdropper is not None:
                 self._call.eavesdropper.hear(datagram)
         except Exception as fault:  # noqa: BLE001 - see _contain
@@ -295,11 +296,15 @@ class Engine:
         async for tick in self._ticker:
             at = _instant()
             self.ticks = tick
-            for step in (self._capture, self._play, self._see_to_timers, self._see_to_connection):
+            for step in (self._receive, self._capture, self._play, self._see_to_timers, self._see_to_connection):
                 try:
                     step(tick, at)
                 except Exception as fault:  # noqa: BLE001 - see _contain
                     self._contain(fault)
+
+    def _receive(self, _tick: int, at: Instant) -> None:
+        if self._connection is not None:
+            self._connection.tick(at.now)
 
     def _see_to_timers(self, tick: int, at: Instant) -> None:
         if tick >= self._stats_tick:
