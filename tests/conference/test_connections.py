@@ -7,6 +7,7 @@ import pytest
 from relay_quic import wire
 from tests.conference.world import Guest, World, agree
 from tuiconf.conference.attendance import VANISH_S
+from tuiconf.conference.commits import TAKE_OVER_S
 from tuiconf.conference.events import (
     ChatReceived,
     CommitRefused,
@@ -103,15 +104,19 @@ def test_one_who_is_back_just_before_the_commit_that_removes_it_stays_for_everyo
     """The committer judges its own commit where it stands in the order, as the others do."""
     world = World()
     ann, ben, cyd, dee = world.party("Ann", "Ben", "Cyd", "Dee")
-    ann.leave()  # a host may remove anyone, gone or not
-    world.run(1.0)
     cyd.cut()
     world.run(VANISH_S + 0.1)
+    ann.delay_s = 1000.0  # a host may remove anyone, gone or not; so the next one commits
+    world.run(TAKE_OVER_S - 0.05)
     ben.delay_s = 0.5
     world.run(0.35)  # its commit is under way
     cyd.back()
     world.run(3.0)
-    agree([ben, cyd, dee])
+    ann.cut()
+    ann.delay_s = 0.002
+    ann.back()
+    world.run(3.0)
+    agree([ann, ben, cyd, dee])
     assert [event.reason for event in dee.of(CommitRefused)] == ["remove_not_allowed"]
     assert ben.of(CommitRefused) == dee.of(CommitRefused)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,10 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuiconf.conference import content, notes
-from tuiconf.conference.content import Chat, ContentError, Denied, Knock, Presence, PresenceTable, RollCall
+from tuiconf.conference.content import (
+    Chat,
+    ContentError,
+    Denied,
+    Deny,
+    Knock,
+    MuteRequest,
+    Presence,
+    PresenceTable,
+    RollCall,
+    Status,
+)
 from tuiconf.conference.delay import FRAME_S, MOST_S, SenderClock
-from tuiconf.conference.policy import VERSION, Policy, PolicyError
-from tuiconf.errors import RemoteProtocolError
+from tuiconf.conference.policy import VERSION, Lobby, Policy, PolicyError, Right, RoomRules
+from tuiconf.errors import RemoteProtocolError, UsageError
+from tuiconf.identity.keys import fingerprint
 from tuiconf.identity.knock import NoteError, NoteKind, seal_note
 from tuiconf.identity.link import Link, RelayAddress, derive_keys
 
@@ -22,8 +35,11 @@ U32 = st.integers(0, 2**32 - 1)
 CONTENTS = st.one_of(
     st.builds(Chat, number=st.integers(0, 2**53 - 1), text=st.text(min_size=1, max_size=50)),
     st.builds(Presence, connection=U32),
-    st.builds(PresenceTable, entries=st.lists(st.tuples(U32, U32), max_size=5)),
+    st.builds(PresenceTable, entries=st.lists(st.tuples(U32, st.none() | U32, st.none() | U32), max_size=5)),
     st.builds(RollCall),
+    st.builds(Status, muted=st.booleans(), hand=st.booleans(), recording=st.booleans(), recordable=st.booleans()),
+    st.builds(Deny, ref=st.from_regex(r"[0-9a-f]{20}", fullmatch=True)),
+    st.builds(MuteRequest, key=st.binary(min_size=32, max_size=32)),
 )
 NOTES = st.one_of(
     st.builds(Knock, key_package=st.binary(min_size=1, max_size=300)),
@@ -105,8 +121,15 @@ def test_an_answer_is_not_taken_for_a_knock() -> None:
         ["chat", 2**53, "x"],
         ["chat", 0, "x", 1],
         ["presence", 2**32],
-        ["presences", [[1, 2, 3]]],
-        ["presences", [[1, 1]] * 4097],
+        ["presences", [[1, 2]]],
+        ["presences", [[1, 2, 3, 4]]],
+        ["presences", [[1, 2, -1]]],
+        ["presences", [[1, 1, 1]] * 4097],
+        ["status", True, False, False],
+        ["status", True, False, False, 1],
+        ["deny", "0" * 19],
+        ["deny", "G" * 20],
+        ["mute_request", bytes(31)],
         ["knock", b"x"],
     ],
 )
@@ -117,11 +140,71 @@ def test_what_is_too_large_or_of_another_kind_is_no_content(said: list[object]) 
 
 def test_a_policy_has_one_encoding_and_one_version() -> None:
     hosts = [bytes([n]) * 32 for n in (1, 2)]
+    rest = [[], "off", False, "hosts", "hosts", "members"]
     good = Policy(hosts=frozenset(hosts))
+    assert good.encode() == msgspec.msgpack.encode([VERSION, hosts, *rest])
     assert Policy.decode(good.encode()) == good
-    for bad in ([VERSION, hosts[::-1]], [VERSION, [*hosts, hosts[0]]], [VERSION + 1, hosts], [VERSION, [b"short"]]):
+    for bad in (
+        [VERSION, hosts[::-1], *rest],
+        [VERSION, [*hosts, hosts[0]], *rest],
+        [VERSION - 1, hosts],
+        [VERSION - 1, hosts, *rest],
+        [VERSION + 1, hosts, *rest],
+        [VERSION, [b"short"], *rest],
+        [VERSION, hosts, [b"short"], *rest[1:]],
+        [VERSION, hosts, [bytes(20), bytes(20)], *rest[1:]],
+        [VERSION, hosts, [], "shut", *rest[2:]],
+        [VERSION, hosts, [], "off", 0, *rest[3:]],
+        [VERSION, hosts, [], "off", False, "nobody", "hosts", "members"],
+        [VERSION, hosts, [], "off", False, "hosts", "nobody", "members"],
+        [VERSION, [], [], "off", True, "hosts", "hosts", "members"],
+        [VERSION, [], [], "everyone", False, "hosts", "hosts", "members"],
+        [VERSION, hosts, *rest, 1],
+        [VERSION, hosts, *rest[:-1]],
+    ):
         with pytest.raises(PolicyError):
             Policy.decode(msgspec.msgpack.encode(bad))
+
+
+@given(
+    st.builds(
+        Policy,
+        hosts=st.frozensets(st.binary(min_size=32, max_size=32), min_size=1, max_size=4),
+        successors=st.frozensets(st.binary(min_size=20, max_size=20), max_size=4),
+        lobby=st.sampled_from(Lobby),
+        locked=st.booleans(),
+        admit=st.sampled_from([Right.HOSTS, Right.MEMBERS]),
+        remove=st.sampled_from([Right.HOSTS, Right.MEMBERS]),
+        record=st.sampled_from(Right),
+    )
+)
+def test_a_policy_comes_back_as_it_was(policy: Policy) -> None:
+    assert Policy.decode(policy.encode()) == policy
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"lobby": "shut"},
+        {"admit": "nobody"},
+        {"remove": "nobody"},
+        {"record": "everyone"},
+        {"successors": ("not a fingerprint",)},
+        {"successors": ("aaaa-aaaa",)},
+    ],
+)
+def test_rules_that_no_room_can_have_are_refused_before_there_is_one(rules: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        RoomRules(**rules)
+
+
+def test_successors_are_named_by_fingerprint_however_it_is_written() -> None:
+    key, other = bytes(32), bytes(31) + b"1"
+    text = fingerprint(key)
+    for written in (text, text.upper(), text.replace("-", ""), text.replace("-", " ")):
+        policy = RoomRules(successors=(written,)).policy(other)
+        assert policy.names(key)
+        assert not policy.names(other)
 
 
 def test_nothing_said_is_in_a_repr() -> None:

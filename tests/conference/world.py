@@ -19,11 +19,12 @@ from relay_quic.rooms import Effect as RelayEffect
 from tests.relay.relaysupport import GENEROUS
 from tuiconf.conference import content, notes
 from tuiconf.conference.effects import Effect, Emit, Finish, InstallKeys, Reconnect, Send
-from tuiconf.conference.events import EpochChanged, Event, Joined, LeftReason
-from tuiconf.conference.membership import Instant, Membership, Self
+from tuiconf.conference.events import Caller, EpochChanged, Event, Joined, LeftReason
+from tuiconf.conference.membership import DEFAULT_RULES, Instant, Membership, Self
+from tuiconf.conference.policy import RoomRules
 from tuiconf.conference.session import LinkState, Phase, Session
 from tuiconf.crypto.mls import KeyPackageBundle, new_key_package
-from tuiconf.identity.keys import Identity
+from tuiconf.identity.keys import Identity, fingerprint
 from tuiconf.identity.link import Link, LinkKeys, RelayAddress, derive_keys
 
 TICK_S: Final = 0.020
@@ -51,11 +52,27 @@ class Line:
 class Guest:
     """One participant: a session, its connection, and everything it told its shell."""
 
-    def __init__(self, world: World, identity: Identity, *, creator: bool) -> None:
+    def __init__(
+        self,
+        world: World,
+        identity: Identity,
+        *,
+        creator: bool,
+        rules: RoomRules = DEFAULT_RULES,
+        recordable: bool = True,
+    ) -> None:
         self.world = world
         self.identity = identity
         self.me = Self(identity=identity, psk=world.keys.psk, rng=world.rng)
-        self.session = Session(self.me, world.keys, creator=creator)
+        self.known: set[str] = set()  # fingerprints
+        self.session = Session(
+            self.me,
+            world.keys,
+            creator=creator,
+            rules=rules,
+            known=lambda fingerprint: fingerprint in self.known,
+            recordable=recordable,
+        )
         self.line: Line | None = None
         self.delay_s = 0.002
         self.away = False
@@ -116,6 +133,48 @@ class Guest:
 
     def kick(self, other: Guest) -> None:
         self.perform(self.session.remove(other.leaf, self.world.at))
+
+    def knows(self, *others: Guest) -> None:
+        self.known |= {fingerprint(other.identity.public_key) for other in others}
+
+    def admit(self, name: str) -> None:
+        self.perform(self.session.admit(self.caller(name).ref, self.world.at))
+
+    def deny(self, name: str) -> None:
+        self.perform(self.session.deny(self.caller(name).ref, self.world.at))
+
+    def caller(self, name: str) -> Caller:
+        """The one of that name who waits in the lobby."""
+        return next(caller for caller in self.session.callers if caller.name == name)
+
+    def lock(self, locked: bool = True) -> None:
+        self.perform(self.session.lock(locked, self.world.at))
+
+    def set_lobby(self, lobby: str) -> None:
+        self.perform(self.session.set_lobby(lobby, self.world.at))
+
+    def hand_over(self, other: Guest, *, stay: bool = False) -> None:
+        self.perform(self.session.hand_over(other.leaf, self.world.at, stay=stay))
+
+    def ask_to_mute(self, other: Guest) -> None:
+        self.perform(self.session.request_mute(other.leaf, self.world.at))
+
+    def set_status(
+        self,
+        *,
+        muted: bool | None = None,
+        hand: bool | None = None,
+        recording: bool | None = None,
+        recordable: bool | None = None,
+    ) -> None:
+        self.perform(
+            self.session.set_status(self.world.at, muted=muted, hand=hand, recording=recording, recordable=recordable)
+        )
+
+    @property
+    def hosts(self) -> list[str]:
+        """Those of the members who are host."""
+        return [person.name for person in self.membership.people() if person.host]
 
     def leave(self) -> None:
         self.perform(self.session.leave(self.world.at))
@@ -230,20 +289,32 @@ class World:
 
     # --- who is there
 
-    def guest(self, name: str, *, creator: bool = False, identity: Identity | None = None) -> Guest:
+    def guest(
+        self,
+        name: str,
+        *,
+        creator: bool = False,
+        identity: Identity | None = None,
+        rules: RoomRules = DEFAULT_RULES,
+        recordable: bool = True,
+    ) -> Guest:
         """Someone who comes with the link."""
-        guest = Guest(self, identity or Identity.create(name, self.rng), creator=creator)
+        who = identity or Identity.create(name, self.rng)
+        guest = Guest(self, who, creator=creator, rules=rules, recordable=recordable)
         self.guests.append(guest)
         guest.connect()
         return guest
 
-    def party(self, *names: str) -> list[Guest]:
+    def party(self, *names: str, rules: RoomRules = DEFAULT_RULES) -> list[Guest]:
         """A host and others, one after the other, all in the call."""
-        guests = [self.guest(names[0], creator=True)]
+        guests = [self.guest(names[0], creator=True, rules=rules)]
         self.run(0.5)
         for name in names[1:]:
             guests.append(self.guest(name))
             self.run(1.0)
+            if rules.lobby != "off":
+                guests[0].admit(name)
+                self.run(1.0)
         assert all(guest.is_member for guest in guests)
         for guest in guests:
             guest.take()
@@ -403,6 +474,7 @@ def agree(guests: list[Guest]) -> None:
     assert {guest.membership.group.epoch_authenticator for guest in guests} == {
         guests[0].membership.group.epoch_authenticator
     }
+    assert {guest.membership.policy for guest in guests} == {guests[0].membership.policy}
     for guest in guests:
         assert guest.names == sorted(other.identity.name for other in guests)
         assert guest.session.phase is Phase.MEMBER

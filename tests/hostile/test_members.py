@@ -471,7 +471,7 @@ def test_content_that_is_not_ours_is_told_and_ignored() -> None:
 def test_a_member_that_lies_about_connections_gets_nobody_removed_by_the_honest() -> None:
     world = World()
     ann, ben, mal = world.party("Ann", "Ben", "Mal")
-    table = content.PresenceTable(entries=[(ann.leaf, 4000), (ben.leaf, 4001), (9, 1)])
+    table = content.PresenceTable(entries=[(ann.leaf, 4000, 7), (ben.leaf, 4001, None), (9, 1, 0)])
     mal.inject(
         wire.Publish(request=5, handshake=False, data=group_of(mal).protect(content.encode(table), rng=world.rng))
     )

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from relay_quic import wire
 from tuiconf.conference.attendance import VANISH_S, Attendance
+from tuiconf.conference.callers import Callers
 from tuiconf.conference.door import Door, Knocker
 from tuiconf.conference.membership import Instant, Membership
-from tuiconf.conference.policy import CommitForbidden
+from tuiconf.conference.policy import Policy
 from tuiconf.conference.roster import committer_rank
+from tuiconf.conference.rules import CommitForbidden
+from tuiconf.conference.succession import choose_heir
+from tuiconf.conference.wishes import Wishes
 from tuiconf.crypto.mls import MlsError, Staged
 from tuiconf.errors import LocalProtocolError
 
@@ -30,6 +34,10 @@ TAKE_OVER_S: Final = 1.5
 
 # After a refusal for haste, or a commit that could not be made.
 RETRY_S: Final = 1.0
+
+# How much longer a member waits to commit the going of the last host who does not know who has been here longest: if
+# it chooses wrongly, those who know better do not follow it.
+UNTOLD_S: Final = 10.0
 
 # As many as share one Welcome of 1 MiB in a room of 1,000; the others follow in the next commit.
 MAX_ADDS: Final = 32
@@ -57,8 +65,10 @@ class Pending:
 class Commits:
     """What waits to be committed."""
 
-    def __init__(self, attendance: Attendance) -> None:
+    def __init__(self, attendance: Attendance, callers: Callers) -> None:
         self.door = Door()
+        self.wishes = Wishes()
+        self._callers = callers
         self.pending: Pending | None = None
         self._attendance = attendance
         self._asked_to_leave: dict[int, tuple[float, bytes]] = {}  # by leaf: since when, and the proposal
@@ -71,7 +81,7 @@ class Commits:
         return self._asked_to_leave.setdefault(leaf, (now, ref))[1] == ref
 
     def kick(self, key: bytes, now: float) -> None:
-        """Our user, a host, wants the member with this key removed."""
+        """Our user wants the member with this key removed, and has the right to it."""
         self._kicks.setdefault(key, now)
 
     def hold(self, until: float) -> None:
@@ -82,8 +92,9 @@ class Commits:
         """Proposals end with their epoch, and our own commit was made for the one before."""
         self.pending = None
         self._asked_to_leave.clear()
-        members = {who.key for who in membership.roster.by_leaf.values()}
+        members = _keys(membership)
         self._kicks = {key: at for key, at in self._kicks.items() if key in members}
+        self.wishes.settle(membership.policy, membership.own_key, members)
 
     def rank(self, membership: Membership) -> int:
         """How many members are to commit before us; 0 is the room's committer."""
@@ -96,12 +107,26 @@ class Commits:
         """When it is our turn, unless someone else was faster; None when there is nothing to commit."""
         if self.pending is not None:
             return None
-        since = [who.since for who in self._knockers(membership)]
+        adding = self._adding(membership)
+        admitted = {who.key: self._callers.admitted_at(who) for who in adding}
+        since = [who.since for who in adding if admitted[who.key] is None]
         since += [asked for asked, _ in self._asked_to_leave.values()]
         since += [gone + VANISH_S for gone in self._attendance.absent_since.values()]
-        times = [min(since) + BATCH_S + TAKE_OVER_S * self.rank(membership)] if since else []
+        times = [min(since) + BATCH_S + self._turn_s(membership)] if since else []
+        times += [at for at in admitted.values() if at is not None]  # which the others do not know of
         times += self._kicks.values()
+        times += [self.wishes.since] if self.wishes.any else []
         return max(min(times), self._hold_until) if times else None
+
+    def _turn_s(self, membership: Membership) -> float:
+        """How long after the committer it is our turn."""
+        rank = self.rank(membership)
+        hosts = [leaf for leaf, who in membership.roster.by_leaf.items() if who.key in membership.policy.hosts]
+        orphaned = bool(hosts) and all(
+            leaf in self._asked_to_leave or leaf in self._attendance.absent_since for leaf in hosts
+        )
+        untold = orphaned and not membership.roster.is_complete
+        return TAKE_OVER_S * rank + (UNTOLD_S if untold else 0.0)
 
     def make(self, membership: Membership, request: int, at: Instant) -> Pending:
         """The commit of everything that waits. It changes nothing before the relay has accepted it.
@@ -110,10 +135,12 @@ class Commits:
             MlsError, CommitForbidden, LocalProtocolError: it cannot be made. Several newcomers are tried one by one
                 from now on; a single one is refused.
         """
-        adding = self._knockers(membership)[: 1 if self._singly else MAX_ADDS]
+        adding = self._adding(membership)[: 1 if self._singly else MAX_ADDS]
         remove = self._to_remove(membership, {who.key for who in adding}, at.now)
+        policy = self._policy(membership, adding, remove)
+        packages = [who.key_package for who in adding]
         try:
-            staged = membership.commit(add=[who.key_package for who in adding], remove=sorted(remove), at=at)
+            staged = membership.commit(add=packages, remove=sorted(remove), policy=policy, at=at)
             membership.check(staged, gone=lambda leaf: self._attendance.is_gone(membership, leaf))
         except (MlsError, CommitForbidden, LocalProtocolError):
             self._give_up(adding, at.now)
@@ -123,13 +150,37 @@ class Commits:
         self.pending = Pending(request=request, staged=staged, connections=connections)
         return self.pending
 
-    def _knockers(self, membership: Membership) -> list[Knocker]:
-        """Those to let in. Whoever's package is in the tree already was let in before we could know of it."""
+    def knockers(self, membership: Membership) -> list[Knocker]:
+        """Those who want in. Whoever's package is in the tree already was let in before we could know of it."""
         waiting = [who for who in self.door.waiting() if who.key not in self._kicks]
         for who in [who for who in waiting if membership.group.holds(who.key_package)]:
             self.door.use(who.key_package.ref)
             waiting.remove(who)
         return waiting
+
+    def _adding(self, membership: Membership) -> list[Knocker]:
+        """Those to let in: all that need not wait, and while our user wants the room locked whoever comes back."""
+        return [
+            who
+            for who in self.knockers(membership)
+            if self._callers.lets_in(who, membership) and (not self.wishes.locked or membership.holds(who.key))
+        ]
+
+    def _policy(self, membership: Membership, adding: list[Knocker], remove: set[int]) -> Policy | None:
+        """The policy this commit brings, if another: what our user, a host, wants; or a successor to the last host."""
+        before, roster = membership.policy, membership.roster
+        leaving = remove | set(self._asked_to_leave)
+        here = {who.key for leaf, who in roster.by_leaf.items() if leaf not in leaving} | {who.key for who in adding}
+        after = before
+        if membership.is_host:
+            after = self.wishes.applied(before, membership.own_key, here)
+            kept = after.hosts - (self._kicks.keys() - {membership.own_key})  # or they were host again by knocking
+            after = replace(after, hosts=kept)
+        elif before.hosts and before.hosts.isdisjoint(here):
+            away = self._attendance.absent_since.__contains__
+            heir = choose_heir(roster, leaving=leaving, policy=before, away=away)
+            after = before if heir is None else before.with_host(heir.key, here)
+        return after if after != before else None
 
     def _to_remove(self, membership: Membership, coming: Collection[bytes], now: float) -> set[int]:
         """Leaves to remove inline; those who asked themselves are removed by their own proposals."""
@@ -147,4 +198,9 @@ class Commits:
             self.door.use(who.key_package.ref)
         if not adding:
             self._kicks.clear()
+            self.wishes.clear()
         self.hold(now + RETRY_S)
+
+
+def _keys(membership: Membership) -> set[bytes]:
+    return {who.key for who in membership.roster.by_leaf.values()}

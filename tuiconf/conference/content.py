@@ -18,7 +18,14 @@ MAX_CHAT_CHARACTERS: Final = 4000
 # As many as a room may have connections; a table of that many is about 10 kB.
 MAX_PRESENCES: Final = 4096
 
+# 10 bytes of a hash in hex: another key of the same reference takes 2⁸⁰ tries.
+CALLER_REF_CHARACTERS: Final = 20
+
 U32 = Annotated[int, msgspec.Meta(ge=0, le=(1 << 32) - 1)]
+
+
+# A group begins with epoch 0, and no call has 2⁵³ commits.
+Epoch = Annotated[int, msgspec.Meta(ge=0, le=(1 << 53) - 1)]
 
 
 class ContentError(RemoteProtocolError):
@@ -46,19 +53,47 @@ class Presence(_Content, frozen=True, kw_only=True, array_like=True, forbid_unkn
 
 
 class PresenceTable(_Content, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="presences"):
-    """(leaf, connection) of all members the sender knows of, for those who have just been added.
+    """(leaf, connection, epoch of coming) of all members the sender knows of, for those who have just been added.
 
-    Believed only about leaves of which the receiver knows nothing; whoever finds itself misplaced says so.
+    Believed only about what the receiver does not know; whoever finds its connection misplaced says so.
     """
 
-    entries: Annotated[list[tuple[U32, U32]], msgspec.Meta(max_length=MAX_PRESENCES)]
+    entries: Annotated[list[tuple[U32, U32 | None, Epoch | None]], msgspec.Meta(max_length=MAX_PRESENCES)]
 
 
 class RollCall(_Content, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="roll_call"):
     """Asks every member to say its `Presence`: the sender lacks someone's."""
 
 
-Content = Chat | Presence | PresenceTable | RollCall
+class Status(_Content, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="status"):
+    """How the sender is now."""
+
+    muted: bool
+    hand: bool
+    recording: bool
+    recordable: bool
+
+
+NOTHING_SAID: Final = Status(muted=False, hand=False, recording=False, recordable=True)
+"""What whoever has not said theirs is taken for."""
+
+
+class Deny(_Content, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="deny"):
+    """One who waits in the lobby is not wanted. For the epoch it is sealed in only."""
+
+    ref: Annotated[str, msgspec.Meta(pattern=f"^[0-9a-f]{{{CALLER_REF_CHARACTERS}}}$")]
+
+
+class MuteRequest(_Content, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="mute_request"):
+    """Asks the member with this key to mute. For the epoch it is sealed in only."""
+
+    key: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+
+
+Content = Chat | Presence | PresenceTable | RollCall | Status | Deny | MuteRequest
+
+OfItsEpoch = Deny | MuteRequest
+"""What does nothing when it comes in a later epoch than it was sealed in: its sender's right may be gone by then."""
 
 
 class Knock(_Content, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="knock"):
@@ -68,10 +103,13 @@ class Knock(_Content, frozen=True, kw_only=True, array_like=True, forbid_unknown
 
 
 class Denied(_Content, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True, tag="denied"):
-    """The answer to a knock that cannot be let in, with a stable reason such as `lifetime`."""
+    """The answer to a knock that is not let in, with a stable reason such as `lifetime`."""
 
     reason: Annotated[str, msgspec.Meta(max_length=64, pattern="^[a-z_]*$")]
 
+
+NOT_WANTED: Final = "not_wanted"
+"""The reason given when someone decided so; all others are what is wrong with the knock."""
 
 NoteContent = Knock | Denied
 

@@ -17,6 +17,9 @@ from tuiconf.crypto.mls import KeyPackage
 # that arrives at once is let in 64 at a time; those who did not fit knock again.
 MAX_KNOCKS: Final = 64
 
+# Whoever waits knocks twice a minute at least, and forgets the keys of its packages a minute after it has stopped.
+SILENT_S: Final = 60.0
+
 # KeyPackages are single use. A knock is repeated every few seconds until it is answered, so a package already
 # used comes back within seconds or was captured by someone: 1,024 are many minutes of joins. 32 bytes each.
 MAX_USED: Final = 1024
@@ -41,6 +44,7 @@ class _Knock:
     key_package: KeyPackage
     ref: bytes
     since: float
+    heard_at: float
 
 
 class Door:
@@ -65,8 +69,13 @@ class Door:
         before = self._waiting.get(connection)
         same_person = before is not None and before.key_package.signature_key == key_package.signature_key
         since = before.since if before is not None and same_person else now
-        self._waiting[connection] = _Knock(key_package=key_package, ref=ref, since=since)
+        self._waiting[connection] = _Knock(key_package=key_package, ref=ref, since=since, heard_at=now)
         return True
+
+    def expire(self, now: float) -> None:
+        """Forget those who have stopped knocking."""
+        for connection in [c for c, waiting in self._waiting.items() if now >= waiting.heard_at + SILENT_S]:
+            del self._waiting[connection]
 
     def gone(self, connection: int) -> None:
         """The connection ended: nobody waits there any more."""

@@ -29,6 +29,10 @@ KEPT_REFS: Final = 256
 FIRST_PAUSE_S: Final = 2.0
 LONGEST_PAUSE_S: Final = 15.0
 
+# One who was denied knocks on, in case the denial was made up by someone with the link: often enough to be taken for
+# waiting (`door.SILENT_S`), and no more often.
+DENIED_PAUSE_S: Final = 25.0
+
 
 class Knocking:
     """The packages shown, the newest last, and when to show the newest again (`next_at` None: not knocking)."""
@@ -68,6 +72,12 @@ class Knocking:
                 bundle.forget()
             self._bundles.clear()
 
+    def deny(self, now: float) -> None:
+        """We were told that we are not wanted."""
+        self.refused, self._pause_s = True, DENIED_PAUSE_S
+        if self.next_at is not None:
+            self.next_at = max(self.next_at, now + DENIED_PAUSE_S)
+
     def hasten(self, now: float) -> None:
         """Someone came who may let us in. Not at once: when a thousand come, each would knock a thousand times."""
         if self.next_at is not None:
@@ -78,7 +88,7 @@ class Knocking:
         if at.now - self._fresh_since >= RENEW_S:
             self._renew(at)
         self.next_at = at.now + self._pause_s
-        self._pause_s = min(self._pause_s * 1.5, LONGEST_PAUSE_S)
+        self._pause_s = max(self._pause_s, min(self._pause_s * 1.5, LONGEST_PAUSE_S))
         return self._bundles[-1].key_package
 
     def made(self, ref: bytes) -> bool:

@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from tuiconf.conference.content import Chat, Content
+from tuiconf.conference.content import Content, OfItsEpoch
 
 # A person types a line a second at most; a script that floods is told so instead of filling memory.
 MAX_WAITING: Final = 256
@@ -21,6 +21,7 @@ class _Sent:
     request: int
     content: Content
     sealed: bytes
+    epoch: int
 
 
 class Outbox:
@@ -41,11 +42,18 @@ class Outbox:
         """Whether there is something to send, and nothing under way."""
         return self._sent is None and bool(self._unsent)
 
-    def add(self, line: Chat) -> bool:
+    def add(self, content: Content) -> bool:
         """Keep this until it is taken; False when too much waits already."""
         if len(self) >= MAX_WAITING:
             return False
-        self._unsent.append(line)
+        self._unsent.append(content)
+        return True
+
+    def add_command(self, content: OfItsEpoch) -> bool:
+        """The same, to be sent before all lines."""
+        if len(self) >= MAX_WAITING:
+            return False
+        self._unsent.appendleft(content)
         return True
 
     def add_urgent(self, content: Content) -> None:
@@ -61,19 +69,26 @@ class Outbox:
         """What is to be sealed and sent now, if anything; then call `sent`."""
         return self._unsent.popleft() if self.ready else None
 
-    def sent(self, request: int, content: Content, sealed: bytes) -> None:
-        """It went to the relay under this request."""
-        self._sent = _Sent(request=request, content=content, sealed=sealed)
+    def sent(self, request: int, content: Content, sealed: bytes, *, epoch: int) -> None:
+        """It went to the relay under this request, sealed in this epoch."""
+        self._sent = _Sent(request=request, content=content, sealed=sealed, epoch=epoch)
 
-    def taken(self, request: int) -> None:
-        """The relay gave it a place."""
-        if self._sent is not None and self._sent.request == request:
-            self._sent = None
+    def taken(self, request: int, *, epoch: int) -> Content | None:
+        """The relay gave it a place, in this epoch; what was said with it, if it counts there."""
+        sent = self._sent
+        return self._placed(sent, epoch) if sent is not None and sent.request == request else None
 
-    def seen(self, sealed: bytes) -> None:
-        """It came back in a replay: the relay had taken it."""
-        if self._sent is not None and self._sent.sealed == sealed:
-            self._sent = None
+    def seen(self, sealed: bytes, *, epoch: int) -> Content | None:
+        """It came back in a replay: the relay had taken it, in this epoch."""
+        sent = self._sent
+        return self._placed(sent, epoch) if sent is not None and sent.sealed == sealed else None
+
+    def _placed(self, sent: _Sent, epoch: int) -> Content | None:
+        self._sent = None
+        if isinstance(sent.content, OfItsEpoch) and sent.epoch != epoch:
+            self._unsent.appendleft(sent.content)  # a commit came between: to the others it said nothing
+            return None
+        return sent.content
 
     def refused(self, request: int) -> None:
         """The relay did not take it now: it is to be sent again."""

@@ -14,6 +14,7 @@ from tuiconf.conference.attendance import Attendance
 from tuiconf.conference.content import Presence, PresenceTable, RollCall
 from tuiconf.conference.membership import Membership
 from tuiconf.conference.outbox import Outbox
+from tuiconf.conference.roster import TableEntry
 
 # What is to be said unasked is said by then. The roll is called well before anyone is taken for gone.
 ROLL_CALL_S: Final = 5.0
@@ -41,6 +42,12 @@ class Presences:
         self._call_at = math.inf
         self._our_turn = False  # to call the roll: those before us have had theirs
         self._heartbeat_at = math.inf
+        self._asked_since_when = False  # who has been here since when: asked for once, if the table did not come
+
+    def entered(self, membership: Membership, now: float) -> None:
+        """We are in the group, for the first time or anew."""
+        self._asked_since_when = False
+        self.announce(membership, now)
 
     def announce(self, membership: Membership, now: float) -> None:
         """Say which connection is ours. Said even to nobody when strangers are in the room: it shows them a group."""
@@ -55,7 +62,7 @@ class Presences:
 
     def tell_newcomers(self, membership: Membership) -> None:
         """After letting someone in: where everybody is."""
-        self._outbox.add_urgent(PresenceTable(entries=membership.roster.known_connections()))
+        self._outbox.add_urgent(PresenceTable(entries=membership.roster.table()))
 
     def forget(self, membership: Membership) -> None:
         """The relay started anew: what was to be said of connections is no longer true."""
@@ -63,15 +70,18 @@ class Presences:
         for kind in (Presence, PresenceTable):
             self._outbox.drop(kind)
 
-    def correct(self, membership: Membership, entries: Iterable[tuple[int, int]], now: float) -> None:
+    def correct(self, membership: Membership, entries: Iterable[TableEntry], now: float) -> None:
         """Another member has said where everybody is: if it was wrong about us, say so."""
         own_leaf, own = membership.own_leaf, self._attendance.own
-        if any(leaf == own_leaf and connection != own for leaf, connection in entries):
+        if any(leaf == own_leaf and connection not in (None, own) for leaf, connection, _ in entries):
             self._answer(membership, now)
 
-    def roll_called(self, membership: Membership, now: float) -> None:
-        """A member wants to know where everybody is."""
+    def roll_called(self, membership: Membership, rank: int, now: float) -> None:
+        """A member wants to know where everybody is, and, of the committer, since when."""
+        if now >= self._said_at + ANSWER_PAUSE_S and rank == 0:
+            self.tell_newcomers(membership)
         self._answer(membership, now)
+        self._asked_since_when = True
         self._call_after(now, ROLL_CALL_PAUSE_S)
 
     def due(self) -> float:
@@ -86,9 +96,11 @@ class Presences:
                 self.announce(membership, now)
         if now < self._call_at:
             return
-        if all(who.connection is not None for who in membership.roster.by_leaf.values()):
+        untold = not (self._asked_since_when or membership.roster.is_complete)
+        if not untold and all(who.connection is not None for who in membership.roster.by_leaf.values()):
             self._call_after(now, ROLL_CALL_PAUSE_S)
         elif self._our_turn or rank == 0:
+            self._asked_since_when = True
             self._outbox.add_urgent(RollCall())
             self._call_after(now, ROLL_CALL_PAUSE_S)
         else:

@@ -56,5 +56,9 @@ class Reception:
         """Only the committer answers, so that one bad knock is not answered a thousand times."""
         if membership is None or self._commits.rank(membership) > 0:
             return []
+        return [self.denial(connection, reason)]
+
+    def denial(self, connection: int, reason: str = content.NOT_WANTED) -> Send:
+        """The note that tells someone who knocks that they are not let in, and why."""
         sealed = notes.seal(content.Denied(reason=reason), self._keys, rng=self._me.rng)
-        return [Send(message=wire.Note(to=connection, data=sealed))]
+        return Send(message=wire.Note(to=connection, data=sealed))

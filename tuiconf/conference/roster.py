@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from tuiconf.conference.content import NOTHING_SAID, Status
 from tuiconf.conference.events import Person
 from tuiconf.crypto.mls import KeyPackage, Member
 from tuiconf.errors import RemoteProtocolError
@@ -22,6 +23,10 @@ class NotAPerson(RemoteProtocolError):
     code = "credential"
 
 
+TableEntry = tuple[int, int | None, int | None]
+"""Of a member: leaf, connection, and the epoch of coming, as far as they are known."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Participant:
     """A member, and where the relay has them."""
@@ -32,10 +37,23 @@ class Participant:
     credential: bytes
     name: str
     connection: int | None  # not known until they, or who added them, have said so
+    # The epoch in which they came into the group, comings back aside; not exactly: the latest it can have been.
+    here_since: int
+    here_exactly: bool
+    status: Status = NOTHING_SAID
 
     def as_person(self, hosts: frozenset[bytes]) -> Person:
         """As shown to people."""
-        return Person(leaf=self.leaf, name=self.name, fingerprint=fingerprint(self.key), host=self.key in hosts)
+        return Person(
+            leaf=self.leaf,
+            name=self.name,
+            fingerprint=fingerprint(self.key),
+            host=self.key in hosts,
+            muted=self.status.muted,
+            hand=self.status.hand,
+            recording=self.status.recording,
+            recordable=self.status.recordable,
+        )
 
     def __repr__(self) -> str:
         """Without name and key."""
@@ -50,13 +68,14 @@ class Roster:
     _departed: list[tuple[int, Participant]] = field(default_factory=list)  # (last epoch, who)
 
     @classmethod
-    def of(cls, members: Iterable[Member], *, epoch: int) -> Roster:
-        """The roster of a group just created or joined.
+    def of(cls, members: Iterable[Member], *, epoch: int, own_leaf: int) -> Roster:
+        """The roster of a group just created or joined: the others were here before us, or came with us.
 
         Raises:
             NotAPerson: one member's credential is not one of ours.
         """
-        return cls({member.leaf: person_of(member, since=epoch) for member in members})
+        people = [person_of(member, since=epoch) for member in members]
+        return cls({who.leaf: replace(who, here_exactly=who.leaf == own_leaf) for who in people})
 
     def leaf_of_key(self, key: bytes) -> int | None:
         """The leaf that signs with `key`."""
@@ -81,21 +100,44 @@ class Roster:
         if who is not None and who.since <= epoch:
             self.by_leaf[leaf] = replace(who, connection=connection)
 
-    def hear_of_connections(self, entries: Iterable[tuple[int, int]], *, epoch: int) -> None:
-        """Another member says which connections are whose: believed of those of whom we know nothing yet."""
-        for leaf, connection in entries:
+    def hear_of(self, entries: Iterable[TableEntry], *, epoch: int) -> None:
+        """Another member says which connections are whose, and since when who is here: believed where we know nothing.
+
+        Nobody who was here when we came can have come after us.
+        """
+        for leaf, connection, here_since in entries:
             who = self.by_leaf.get(leaf)
-            if who is not None and who.since <= epoch and who.connection is None:
-                self.by_leaf[leaf] = replace(who, connection=connection)
+            if who is None or who.since > epoch:
+                continue
+            if who.connection is None:
+                who = replace(who, connection=connection)
+            if here_since is not None and not who.here_exactly and here_since <= who.here_since:
+                who = replace(who, here_since=here_since, here_exactly=True)
+            self.by_leaf[leaf] = who
+
+    def say_status(self, leaf: int, status: Status, *, epoch: int) -> Participant | None:
+        """Whoever was at `leaf` in `epoch` says how they are; who that was until now, None if they are gone."""
+        who = self.by_leaf.get(leaf)
+        if who is None or who.since > epoch:
+            return None
+        self.by_leaf[leaf] = replace(who, status=status)
+        return who
 
     def forget_connections(self) -> None:
         """The relay has started anew: no connection id of before means anything."""
         for leaf, who in self.by_leaf.items():
             self.by_leaf[leaf] = replace(who, connection=None)
 
-    def known_connections(self) -> list[tuple[int, int]]:
-        """(leaf, connection) of all whose connection is known."""
-        return [(leaf, who.connection) for leaf, who in self.by_leaf.items() if who.connection is not None]
+    def table(self) -> list[TableEntry]:
+        """What we know, for newcomers: (leaf, connection, since when they are here)."""
+        return [
+            (leaf, who.connection, who.here_since if who.here_exactly else None) for leaf, who in self.by_leaf.items()
+        ]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether we know of everybody since when they are here."""
+        return all(who.here_exactly for who in self.by_leaf.values())
 
 
 def person_of(member: Member, *, since: int) -> Participant:
@@ -109,8 +151,10 @@ def person_of(member: Member, *, since: int) -> Participant:
         since=since,
         key=member.signature_key,
         credential=member.identity,
-        name=_name_in(member.identity, member.signature_key),
+        name=name_in(member.identity, member.signature_key),
         connection=None,
+        here_since=since,
+        here_exactly=True,
     )
 
 
@@ -120,10 +164,15 @@ def check_key_package(key_package: KeyPackage) -> None:
     Raises:
         NotAPerson: its credential is not one of ours, or not for its key.
     """
-    _name_in(key_package.identity, key_package.signature_key)
+    name_in(key_package.identity, key_package.signature_key)
 
 
-def _name_in(credential: bytes, key: bytes) -> str:
+def name_in(credential: bytes, key: bytes) -> str:
+    """What the one with this key is called.
+
+    Raises:
+        NotAPerson: the credential is not one of ours, or not for the key.
+    """
     try:
         return parse_credential(credential, signature_key=key).name
     except CredentialError as error:

@@ -1,25 +1,31 @@
 """The session: one participant's view of one room, as a state machine without I/O.
 
 The shell calls `connected`, `disconnected`, `receive` and `handle_timer` with what happened and when, and the
-commands `say`, `remove` and `leave`; every one returns the effects to perform, in order. Two states run side by
-side: the *link* to the relay, and the *phase* of the call. A member whose link is down is still a member.
+user's commands (`say`, `leave`, `admit`, …); every one returns the effects to perform, in order. Two states run side
+by side: the *link* to the relay, and the *phase* of the call. A member whose link is down is still a member.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Final
+
+import msgspec
 
 from relay_quic import wire
 from tuiconf.conference import content
 from tuiconf.conference.commits import TAKE_OVER_S
 from tuiconf.conference.effects import Effect, Emit, Reconnect, Send
-from tuiconf.conference.events import LeftReason, Reconnected, Reconnecting
+from tuiconf.conference.events import Caller, LeftReason, Reconnected, Reconnecting, StatusChanged
 from tuiconf.conference.following import Following
-from tuiconf.conference.membership import Instant, Membership, Self
+from tuiconf.conference.hosting import Hosting
+from tuiconf.conference.membership import DEFAULT_RULES, Instant, Membership, Self
 from tuiconf.conference.place import Return
-from tuiconf.conference.policy import CommitForbidden, PolicyError, check_way_back
+from tuiconf.conference.policy import PolicyError, RoomRules
+from tuiconf.conference.refusals import NotAllowed
 from tuiconf.conference.roster import NotAPerson
+from tuiconf.conference.rules import CommitForbidden, check_way_back
 from tuiconf.conference.state import Call, LinkState, Phase, epoch_changed, failure
 from tuiconf.crypto.mls import MlsError
 from tuiconf.errors import LocalProtocolError
@@ -46,16 +52,32 @@ _FATAL_BEFORE_JOINING: Final[Mapping[wire.GoodbyeCode, str]] = {
 }
 
 
+def _nobody(_fingerprint: str) -> bool:
+    return False
+
+
 class Session:
     """One participant in one room.
 
-    `creator` says that this participant makes the room: it does not wait for anybody to let it in.
+    `creator` says that this participant makes the room, with these `rules`: it does not wait for anybody to let it in.
+    `known(fingerprint)` is whether the user knows someone; asked often while somebody waits in the lobby.
     """
 
-    def __init__(self, me: Self, keys: LinkKeys, *, creator: bool) -> None:
-        self._call = Call(me, keys)
-        self._following = Following(self._call)
+    def __init__(
+        self,
+        me: Self,
+        keys: LinkKeys,
+        *,
+        creator: bool,
+        rules: RoomRules = DEFAULT_RULES,
+        known: Callable[[str], bool] = _nobody,
+        recordable: bool = True,
+    ) -> None:
+        self._call = Call(me, keys, known=known, recordable=recordable)
+        self._hosting = Hosting(self._call)
+        self._following = Following(self._call, self._hosting)
         self._creator = creator
+        self._rules = rules
         self._lost_at: float | None = None  # `reconnecting` was told, and `reconnected` was not yet
 
     @property
@@ -72,6 +94,24 @@ class Session:
     def membership(self) -> Membership | None:
         """The group as this participant has it; None while outside."""
         return self._call.membership
+
+    @property
+    def callers(self) -> tuple[Caller, ...]:
+        """Those who wait to be let in, if that is ours to decide."""
+        return self._call.callers.waiting() if self._call.phase is Phase.MEMBER else ()
+
+    @property
+    def status(self) -> content.Status:
+        """How this participant is, as it tells the others."""
+        return self._call.statuses.own
+
+    def may_record(self, leaf: int) -> bool:
+        """Whether what comes from this leaf may be written now.
+
+        That is so once the relay has given our announcement its place, and they have said since that they agree.
+        """
+        membership = self._call.membership
+        return membership is not None and self._call.statuses.may_record(membership, leaf)
 
     # --- what the shell tells
 
@@ -103,7 +143,7 @@ class Session:
         self._call.attendance.settle(self._call.membership, at.now)
         if isinstance(message, wire.Gone) and message.left and self._call.membership is not None:
             self._call.attendance.will_not_return(self._call.membership, message.connection, at.now)
-        return effects
+        return [*effects, *self._call.settle_lobby(at)]
 
     def _dispatch(self, message: wire.RelayMessage, at: Instant) -> list[Effect]:
         match message:
@@ -142,8 +182,11 @@ class Session:
             effects += self._create(at)
         if (presence := self._presence_due()) is not None and at.now >= presence:
             call.presences.speak(call.member, call.commits.rank(call.member), at.now)
+        if (status := self._status_due()) is not None and at.now >= status:
+            call.statuses.speak(call.member, at.now)
         effects += call.flush(at)
-        return effects + self._following.commit_if_due(at)
+        effects += self._following.commit_if_due(at)
+        return effects + call.settle_lobby(at)
 
     def next_timer(self) -> float | None:
         """When `handle_timer` has something to do next, in the shell's monotonic seconds; None: nothing waits."""
@@ -151,13 +194,19 @@ class Session:
         times = [call.leave_by]
         if call.link_state is LinkState.IN_ROOM and call.phase is not Phase.ENDED:
             times += [call.knocking.next_at, self._solitude_due(), self._stranding_due()]
-            times += [self._following.commit_due(), self._presence_due()]
+            times += [self._following.commit_due(), self._presence_due(), self._status_due()]
             times.append(call.say_after if call.may_speak and call.outbox.ready else None)
         return min((time for time in times if time is not None), default=None)
 
     def _presence_due(self) -> float | None:
         """When we say where we are, or ask where the others are."""
         return self._call.presences.due() if self._call.may_speak else None
+
+    def _status_due(self) -> float | None:
+        """When we say how we are."""
+        if not self._call.may_speak or (due := self._call.statuses.due()) == math.inf:
+            return None
+        return due
 
     # --- what the user asks
 
@@ -182,21 +231,99 @@ class Session:
             raise LocalProtocolError("too many chat lines are waiting to be sent")
         return self._call.flush(at)
 
-    def remove(self, leaf: int, at: Instant) -> list[Effect]:
-        """Remove a participant, as the room's host.
+    def set_status(
+        self,
+        at: Instant,
+        *,
+        muted: bool | None = None,
+        hand: bool | None = None,
+        recording: bool | None = None,
+        recordable: bool | None = None,
+    ) -> list[Effect]:
+        """Tell the others how we are; None is as before. `RecordingAnnounced` follows when they know that we record.
 
         Raises:
-            LocalProtocolError: not a host, not in the call, or no such participant.
+            NotInCall: nobody outside can record.
+            NotAllowed: the room does not let us record.
         """
-        membership = self._call.membership
-        if membership is None or self._call.phase is not Phase.MEMBER:
-            raise LocalProtocolError("not in the call")
-        if not membership.is_host:
-            raise LocalProtocolError("only a host can remove someone")
-        who = membership.roster.by_leaf.get(leaf)
-        if who is None or leaf == membership.own_leaf:
-            raise LocalProtocolError("there is no such participant to remove")
-        self._call.commits.kick(who.key, at.now)
+        if recording and not self._call.in_call.may_record:
+            raise NotAllowed("recording is not allowed in this room")
+        asked = {"muted": muted, "hand": hand, "recording": recording, "recordable": recordable}
+        status = msgspec.structs.replace(self.status, **{key: on for key, on in asked.items() if on is not None})
+        if status == self.status:
+            return []
+        self._call.statuses.change(status, at.now)
+        if (membership := self._call.membership) is None or self._call.phase is not Phase.MEMBER:
+            return []
+        membership.set_status(status)
+        return [Emit(event=StatusChanged(participant=membership.me)), *self.handle_timer(at)]
+
+    def admit(self, ref: str, at: Instant) -> list[Effect]:
+        """Let in someone who waits in the lobby.
+
+        Raises:
+            NotInCall, NotAllowed: we are not in the call, it is not for us to decide, or the room is locked.
+            NoSuchCaller: nobody of that reference waits.
+        """
+        self._hosting.admit(ref, at)
+        return self.handle_timer(at)
+
+    def deny(self, ref: str, at: Instant) -> list[Effect]:
+        """Take someone who waits out of everybody's lobby, for ten minutes, and tell them.
+
+        Raises:
+            NotInCall, NotAllowed: we are not in the call, or it is not for us to decide.
+            NoSuchCaller: nobody of that reference waits.
+        """
+        return [*self._hosting.deny(ref, at), *self.handle_timer(at)]
+
+    def remove(self, leaf: int, at: Instant) -> list[Effect]:
+        """Remove a participant.
+
+        Raises:
+            NotInCall, NotAllowed: we are not in the call, or have no right to remove them.
+            NoSuchParticipant: nobody else is there.
+        """
+        self._hosting.remove(leaf, at)
+        return self.handle_timer(at)
+
+    def lock(self, locked: bool, at: Instant) -> list[Effect]:
+        """Let nobody in any more, or again, as host; `PolicyChanged` follows when it is so.
+
+        Raises:
+            NotInCall, NotAllowed: we are not in the call, or no host.
+        """
+        self._hosting.lock(locked, at)
+        return self.handle_timer(at)
+
+    def set_lobby(self, lobby: str, at: Instant) -> list[Effect]:
+        """Say who has to wait (`policy.Lobby`), as host; `PolicyChanged` follows when it is so.
+
+        Raises:
+            NotInCall, NotAllowed: we are not in the call, or no host.
+            RulesRefused: there is no such choice.
+        """
+        self._hosting.set_lobby(lobby, at)
+        return self.handle_timer(at)
+
+    def hand_over(self, leaf: int, at: Instant, *, stay: bool = False) -> list[Effect]:
+        """Make a participant host in our place, or with `stay` beside us; `PolicyChanged` follows when it is so.
+
+        Raises:
+            NotInCall, NotAllowed: we are not in the call, no host, or there are too many hosts.
+            NoSuchParticipant: nobody else is there.
+        """
+        self._hosting.hand_over(leaf, at, stay=stay)
+        return self.handle_timer(at)
+
+    def request_mute(self, leaf: int, at: Instant) -> list[Effect]:
+        """Ask a participant to mute, as host; their user decides.
+
+        Raises:
+            NotInCall, NotAllowed: we are not in the call, or no host.
+            NoSuchParticipant: nobody else is there.
+        """
+        self._hosting.request_mute(leaf, at)
         return self.handle_timer(at)
 
     def leave(self, at: Instant) -> list[Effect]:
@@ -270,14 +397,18 @@ class Session:
 
     def _create(self, at: Instant) -> list[Effect]:
         """Start the group: as its creator, or because nobody is here who could let us in."""
-        return self._become_member(Membership.create(self._call.me, at, host=self._creator), at)
+        return self._become_member(Membership.create(self._call.me, at, host=self._creator, room=self._rules), at)
 
     def _welcomed(self, message: wire.Welcome, at: Instant) -> list[Effect]:
         self._call.place.reached(message.seq, commit=True)
         effects: list[Effect] = []
-        if self._call.phase is Phase.OUTSIDE or (self._call.phase is Phase.MEMBER and self._call.knocking.active):
+        if self._call.phase is Phase.OUTSIDE or (self._call.phase is Phase.MEMBER and self._wants_welcome()):
             effects = self._try_welcome(message.data, at)
         return [*effects, *self._call.caught_up(at)]
+
+    def _wants_welcome(self) -> bool:
+        """Whether a member has use for one. Where there is no host it may have knocked at a lobby some time ago."""
+        return self._call.knocking.active or not self._call.member.policy.hosts
 
     def _try_welcome(self, data: bytes, at: Instant) -> list[Effect]:
         try:
@@ -293,10 +424,12 @@ class Session:
     def _become_member(self, membership: Membership, at: Instant) -> list[Effect]:
         before = self._call.membership
         new_group = before is None or before.group_id != membership.group_id
+        membership.set_status(self.status)
         told: list[Effect]
         if before is None:
             told = [Emit(event=membership.joined_event())]
         else:
+            membership.return_to(before)
             told = [
                 Emit(event=epoch_changed(membership)),
                 *(Emit(event=event) for event in membership.changes_since(before, gone=self._call.is_gone)),
@@ -311,7 +444,8 @@ class Session:
         self._call.commits.door.withdraw({who.key for who in membership.roster.by_leaf.values()})
         self._call.commits.hold(at.now + TAKE_OVER_S if len(membership.roster.by_leaf) > 1 else at.now)
         self._call.commits.epoch_began(membership)
-        self._call.presences.announce(membership, at.now)
+        self._call.presences.entered(membership, at.now)
+        self._call.statuses.entered(at.now)
         keys = membership.install_keys(removal=before is not None, new_group=new_group)
         return [keys, *told, *self._call.flush(at)]
 
@@ -319,17 +453,20 @@ class Session:
 
     def _noted(self, message: wire.Noted, at: Instant) -> list[Effect]:
         match self._call.reception.read(message):
-            case content.Denied():
-                return self._denied()
+            case content.Denied(reason=reason):
+                return self._denied(reason, at)
             case content.Knock() as knock:
                 return self._call.reception.knocked(message.sender, knock, self._call.membership, at)
             case None:
                 return []
 
-    def _denied(self) -> list[Effect]:
+    def _denied(self, reason: str, at: Instant) -> list[Effect]:
+        """A note says that we are not let in. Whoever has the link can write one, so we go on waiting."""
         if not self._call.knocking.active or self._call.knocking.refused:
             return []
-        self._call.knocking.refused = True
+        self._call.knocking.deny(at.now)
+        if reason == content.NOT_WANTED:
+            return [failure("denied", "someone in the call does not want to let you in; still waiting")]
         return [failure("denied", "the room did not take the knock: check this machine's clock, and the version")]
 
     # --- who is there, and whether we are

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Final
+
+import msgspec
 
 from relay_quic import wire
 from tuiconf.conference import content
 from tuiconf.conference.attendance import Attendance
+from tuiconf.conference.callers import Callers
 from tuiconf.conference.chat import ChatLog
 from tuiconf.conference.commits import Commits
 from tuiconf.conference.effects import Effect, Emit, Finish, Send
@@ -19,6 +23,8 @@ from tuiconf.conference.outbox import Outbox
 from tuiconf.conference.place import Place
 from tuiconf.conference.presences import Presences
 from tuiconf.conference.reception import Reception
+from tuiconf.conference.refusals import NotInCall
+from tuiconf.conference.statuses import Statuses
 from tuiconf.conference.stranding import Stranding
 from tuiconf.errors import LocalProtocolError
 from tuiconf.identity.link import LinkKeys
@@ -58,7 +64,7 @@ _LINKS: Final[Mapping[LinkState, frozenset[LinkState]]] = {
 class Call:
     """One participant's side of a call. Only `Session` and `Following` change it."""
 
-    def __init__(self, me: Self, keys: LinkKeys) -> None:
+    def __init__(self, me: Self, keys: LinkKeys, *, known: Callable[[str], bool], recordable: bool) -> None:
         self.me = me
         self.keys = keys
         self.phase = Phase.OUTSIDE
@@ -71,13 +77,16 @@ class Call:
         self.entered_at = 0.0
         self.away_s = 0.0  # how long we were without a connection the last time
         # what waits
-        self.commits = Commits(self.attendance)
+        self.callers = Callers(known)
+        self.commits = Commits(self.attendance, self.callers)
         self.outbox = Outbox()
         self.say_after = 0.0
         self.leave_by: float | None = None
         # each its own part of the conversation
         self.chat = ChatLog()
         self.presences = Presences(self.attendance, self.outbox)
+        self.statuses = Statuses(self.outbox, msgspec.structs.replace(content.NOTHING_SAID, recordable=recordable))
+        self.mute_requests_after = -math.inf
         self.reception = Reception(me, keys, self.attendance, self.commits)
         self.knocking = Knocking(me)
         self.told_waiting = False
@@ -95,7 +104,7 @@ class Call:
             return []
         sealed = self.member.group.protect(content.encode(said), rng=self.me.rng)
         request = self.place.next_request()
-        self.outbox.sent(request, said, sealed)
+        self.outbox.sent(request, said, sealed, epoch=self.member.epoch)
         return [Send(message=wire.Publish(request=request, handshake=False, data=sealed))]
 
     def propose_leaving(self) -> list[Effect]:
@@ -122,6 +131,25 @@ class Call:
             self.told_waiting = True
             effects.append(Emit(event=Waiting()))
         return effects
+
+    def settle_lobby(self, at: Instant) -> list[Effect]:
+        """Tell those who may admit who waits, after anything that can have changed it."""
+        if self.membership is None or self.phase is not Phase.MEMBER:
+            return []
+        self.commits.door.expire(at.now)
+        knockers = self.commits.knockers(self.membership) if len(self.commits.door) else []
+        return [Emit(event=event) for event in self.callers.settle(self.membership, knockers, at.now)]
+
+    @property
+    def in_call(self) -> Membership:
+        """The group, where a command of the user's takes being in it.
+
+        Raises:
+            NotInCall: we are not.
+        """
+        if self.membership is None or self.phase is not Phase.MEMBER:
+            raise NotInCall("not in the call")
+        return self.membership
 
     def is_gone(self, leaf: int) -> bool:
         """Whether the relay has no connection of this member."""

@@ -9,14 +9,14 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tuiconf.crypto.primitives import Random, sha256
-from tuiconf.errors import LocalProtocolError
+from tuiconf.errors import LocalProtocolError, UsageError
 from tuiconf.identity.names import normalise_name
 
 SEED_BYTES: Final = 32
 PUBLIC_KEY_BYTES: Final = 32
 
 # 160 bits: finding another key with the same fingerprint takes 2¹⁶⁰ tries, and 32 characters can be read aloud.
-_FINGERPRINT_BYTES: Final = 20
+FINGERPRINT_BYTES: Final = 20
 _GROUP: Final = 4
 
 
@@ -52,7 +52,34 @@ class Identity:
         return "<Identity>"
 
 
+class FingerprintError(UsageError):
+    """What was given as a fingerprint is none."""
+
+    code = "fingerprint"
+
+
+def digest(public_key: bytes) -> bytes:
+    """The fingerprint as bytes: the first 160 bits of the key's SHA-256."""
+    return sha256(public_key)[:FINGERPRINT_BYTES]
+
+
 def fingerprint(public_key: bytes) -> str:
-    """What people compare: the first 160 bits of the key's SHA-256 in base32, as 8 groups of 4."""
-    text = base64.b32encode(sha256(public_key)[:_FINGERPRINT_BYTES]).decode("ascii").lower()
+    """What people compare: the digest in base32, as 8 groups of 4."""
+    text = base64.b32encode(digest(public_key)).decode("ascii").lower()
     return "-".join(text[at : at + _GROUP] for at in range(0, len(text), _GROUP))
+
+
+def parse_fingerprint(text: str) -> bytes:
+    """The digest that a fingerprint stands for, however it is grouped and in whatever case.
+
+    Raises:
+        FingerprintError: it is not one.
+    """
+    plain = text.replace("-", "").replace(" ", "").upper()
+    try:
+        value = base64.b32decode(plain.encode("ascii"))
+    except ValueError as error:
+        raise FingerprintError("a fingerprint is 8 groups of 4 letters and digits") from error
+    if len(value) != FINGERPRINT_BYTES:
+        raise FingerprintError("a fingerprint is 8 groups of 4 letters and digits")
+    return value
