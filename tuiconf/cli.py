@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tuiconf import paths
 from tuiconf.adapters.printing import escape_what_is_missing, print_to
 from tuiconf.adapters.standard_streams import occupy_closed
 from tuiconf.errors import TuiconfError, UsageError
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 USAGE_EXIT: Final = 2
 FAILURE_EXIT: Final = 1
@@ -36,6 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parse_and_run(argv: Sequence[str] | None) -> int:
     parser = _parser()
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks what could come next
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
     try:
         args = parser.parse_args(argv)
     except SystemExit as stop:  # argparse has said why
@@ -44,24 +51,60 @@ def _parse_and_run(argv: Sequence[str] | None) -> int:
 
 
 def _run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    match args.command:
-        case "host" | "join":
-            from tuiconf.participant import run_call
+    if args.command is None:
+        parser.print_help()
+        return 0
+    run: Callable[[argparse.Namespace], int] = args.run
+    return run(args)
 
-            return run_call(args)
-        case "demo":
-            from tuiconf.demo import run_demo
 
-            return run_demo(as_json=args.json, speech=args.speech, keep=args.keep, quic=args.quic)
-        case "relay":
-            from relay_quic import cli as relay_cli
+def _call(args: argparse.Namespace) -> int:
+    from tuiconf.participant import run_call
 
-            return relay_cli.run(args)
-        case "identity":
-            return _identity(args)
-        case _:
-            parser.print_help()
-            return 0
+    return run_call(args)
+
+
+def _engine(args: argparse.Namespace) -> int:
+    from tuiconf.participant import run_engine
+
+    return run_engine(args)
+
+
+def _attach(args: argparse.Namespace) -> int:
+    from tuiconf.participant import run_attach
+
+    return run_attach(args)
+
+
+def _calls(args: argparse.Namespace) -> int:
+    from tuiconf.ctl import run_calls
+
+    return run_calls(args)
+
+
+def _ctl(args: argparse.Namespace) -> int:
+    from tuiconf.ctl import run_ctl
+
+    return run_ctl(args)
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from tuiconf.demo import run_demo
+
+    return run_demo(as_json=args.json, speech=args.speech, keep=args.keep, quic=args.quic)
+
+
+def _relay(args: argparse.Namespace) -> int:
+    from relay_quic import cli as relay_cli
+
+    return relay_cli.run(args)
+
+
+def _completion(args: argparse.Namespace) -> int:
+    from argcomplete.shell_integration import shellcode
+
+    print_to(sys.stdout, shellcode(["tuiconf"], shell=args.shell))
+    return 0
 
 
 def _fail(error: TuiconfError, code: int) -> int:
@@ -79,20 +122,49 @@ def _parser() -> argparse.ArgumentParser:
     host = commands.add_parser("host", help="make a room on a relay, print its link, and join")
     host.add_argument("relay", metavar="'RELAY[:PORT][?pin=…]'", help="the relay, as it says when it starts")
     host.add_argument("--room", metavar="NAME", help="the room's name in the link (default: a random one)")
+    host.add_argument("--lobby", choices=("off", "unknown", "everyone"), help="who waits until a host lets them in")
     join = commands.add_parser("join", help="join a room by its link")
-    join.add_argument("link", metavar="LINK", help="tuiconf://… (in quotes: it holds a '#')")
+    join.add_argument("link", metavar="LINK", nargs="?", help="tuiconf://… (in quotes: it holds a '#')")
+    join.add_argument("--link-file", metavar="FILE", type=Path, help="a file with the link in it: nobody sees it there")
     for command in (host, join):
         _add_call_options(command)
+        command.set_defaults(run=_call)
+    _add_control(commands)
     _add_demo(commands.add_parser("demo", help="a call of three on this machine, explained as it happens"))
     relay = commands.add_parser("relay", help="run a relay (the same as relay-quic serve)")
     from relay_quic.cli import add_arguments
 
     add_arguments(relay)
+    relay.set_defaults(run=_relay)
     identity = commands.add_parser("identity", help="who you are in calls")
     shown = identity.add_subparsers(dest="identity_command", metavar="COMMAND", required=True)
     show = shown.add_parser("show", help="print your name and your fingerprint")
     show.add_argument("--json", action="store_true", help="as one JSON object")
+    show.set_defaults(run=_identity)
+    completion = commands.add_parser("completion", help="print a shell's completion script, to be evaluated by it")
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+    completion.set_defaults(run=_completion)
     return parser
+
+
+def _add_control(commands: Commands) -> None:
+    """What has to do with calls that run already."""
+    from tuiconf.ctl import add_calls_arguments, add_ctl_arguments
+
+    calls = commands.add_parser("calls", help="list the calls that run on this machine")
+    add_calls_arguments(calls)
+    calls.set_defaults(run=_calls)
+    attach = commands.add_parser("attach", help="pick up a call that runs on this machine")
+    attach.add_argument("call", metavar="CALL", nargs="?", help="which, where several run")
+    attach.add_argument("--json", action="store_true", help="events on standard output, one JSON object a line")
+    attach.set_defaults(run=_attach)
+    ctl = commands.add_parser("ctl", help="do something with a call that runs on this machine")
+    add_ctl_arguments(ctl)
+    ctl.set_defaults(run=_ctl)
+    engine = commands.add_parser("engine")  # no help: it is what `host` and `join` start
+    engine.add_argument("handoff", type=int)
+    engine.add_argument("ready", type=int)
+    engine.set_defaults(run=_engine)
 
 
 def _add_call_options(command: argparse.ArgumentParser) -> None:
@@ -100,6 +172,10 @@ def _add_call_options(command: argparse.ArgumentParser) -> None:
 
     command.add_argument("--name", help="how you are called in this call")
     command.add_argument("--headless", action="store_true", help="nobody is at the keyboard: ask and read nothing")
+    command.add_argument("--detach", action="store_true", help="return once in the call: tuiconf attach picks it up")
+    command.add_argument("--stdio", action="store_true", help="be driven by JSON-RPC on standard input and output")
+    command.add_argument("--wait", action="store_true", help="keep trying when the relay is not there at the start")
+    command.add_argument("--log", choices=("json",), help="what happens as JSON on standard error, without names")
     command.add_argument("--audio-in", metavar="SOURCE", help=f"your sound: {INPUT_HELP}".replace("%", "%%"))
     command.add_argument("--audio-out", metavar="SINK", help=f"what you hear: {OUTPUT_HELP}".replace("%", "%%"))
     command.add_argument("--json", action="store_true", help="events on standard output, one JSON object a line")
@@ -117,6 +193,7 @@ def _add_demo(demo: argparse.ArgumentParser) -> None:
     demo.add_argument("--speech", metavar="FILE", nargs="+", type=Path, help="what is spoken, instead of the samples")
     demo.add_argument("--keep", metavar="DIR", type=Path, help="keep what each listener heard there, as WAV files")
     demo.add_argument("--quic", choices=("auto", "aioquic", "qh3"), default="auto", help="which QUIC library")
+    demo.set_defaults(run=_demo)
 
 
 class _Version(argparse.Action):

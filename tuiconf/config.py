@@ -31,6 +31,7 @@ class Me(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who you are in calls."""
 
     name: str | None = None
+    allow_recording: bool = True
 
 
 class Audio(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,12 +60,51 @@ class Network(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
     quic: Literal["auto", "aioquic", "qh3"] = "auto"
 
 
+Fingerprint = Annotated[str, msgspec.Meta(pattern="^[a-z2-7]{4}(-[a-z2-7]{4}){7}$")]
+"""As `tuiconf identity show` prints it."""
+
+# As many as the room's policy can name.
+MAX_PEOPLE: Final = 64
+
+
+class Room(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The rules of the rooms that one makes, and whom one knows."""
+
+    lobby: Literal["off", "unknown", "everyone"] = "off"
+    admit: Literal["hosts", "members"] = "hosts"
+    remove: Literal["hosts", "members"] = "hosts"
+    record: Literal["hosts", "members", "nobody"] = "members"
+    successors: Annotated[list[Fingerprint], msgspec.Meta(max_length=MAX_PEOPLE)] = []
+    allow: Annotated[list[Fingerprint], msgspec.Meta(max_length=4096)] = []
+
+
+class Recording(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How recordings are made, unless something else is said."""
+
+    folder: str | None = None
+    mix: bool = False
+    split_minutes: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    split_megabytes: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    encrypt_to: str | None = None
+
+
+class Speech(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How bots speak: a command that takes text on standard input and writes a WAV file to standard output."""
+
+    command: Annotated[list[str], msgspec.Meta(min_length=1)] = msgspec.field(
+        default_factory=lambda: ["espeak-ng", "--stdin", "--stdout"]
+    )
+
+
 class Config(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings of a participant, each with the default that holds without a file."""
 
     me: Me = Me()
     audio: Audio = Audio()
     network: Network = Network()
+    room: Room = Room()
+    recording: Recording = Recording()
+    speech: Speech = Speech()
 
 
 def parse(text: str) -> Config:

@@ -6,34 +6,47 @@ What others wrote is untrusted: whatever could move the cursor, hide or reorder 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol, TypeVar
 
-from tuiconf.adapters.audio import AudioError, Kind, open_source, parse_input
+import msgspec
+
 from tuiconf.conference.events import (
-    AudioStats,
     ChatReceived,
     CommitRefused,
     EpochChanged,
     Event,
     Failed,
     Joined,
+    Knocked,
+    KnockEnded,
     Left,
     LeftReason,
+    MuteRequested,
     ParticipantJoined,
     ParticipantLeft,
     Person,
+    PolicyChanged,
     Reconnected,
     Reconnecting,
+    RecordingRefused,
     RoomCreated,
     SourceEnded,
     Undecryptable,
     Waiting,
 )
-from tuiconf.engine import Engine
-from tuiconf.errors import LocalProtocolError, UsageError
+from tuiconf.control import schema
+from tuiconf.control.events import Notice, Played, RecordingChanged
+from tuiconf.control.schema import AnyRequest, Request
+from tuiconf.errors import TuiconfError, UsageError
 
-HELP: Final = "lines you type are chat; /who /mute /unmute /play FILE /remove NAME /leave"
+HELP: Final = (
+    "lines you type are chat; /who /mute /unmute /deafen /undeafen /hand /unhand /play FILE /stop /record /unrecord "
+    "/leave /detach, and for hosts /admit NAME /deny NAME /remove NAME /silence NAME /handover NAME /lock /unlock "
+    "/lobby off|unknown|everyone"
+)
+
+R = TypeVar("R", bound=msgspec.Struct)
 
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
 
@@ -45,25 +58,49 @@ def visible(text: str) -> str:
 
 def sentence(event: Event) -> str | None:
     """The event for a person, in one line; None for what would only be noise there."""
+    return _of_people(event) or _of_call(event)
+
+
+def _of_people(event: Event) -> str | None:
     match event:
-        case RoomCreated(link=link):
-            return link
-        case Waiting():
-            return "waiting to be let in …"
         case Joined(me=me, participants=people, security_code=code):
             others = ", ".join(_name(who) for who in people if who.leaf != me.leaf) or "nobody else yet"
             return f"joined as {_name(me)}; here: {others}; security code {code}"
         case ParticipantJoined(participant=who):
             return f"{_name(who)} joined ({who.fingerprint})"
         case ParticipantLeft(participant=who, reason=reason):
-            how = {"left": "left", "removed": "was removed", "vanished": "is gone"}[reason]
-            return f"{_name(who)} {how}"
-        case EpochChanged(epoch=epoch, security_code=code):
-            return f"new keys (epoch {epoch}); security code {code}"
+            return f"{_name(who)} {_HOW_GONE[reason]}"
         case ChatReceived(participant=who, text=text):
             return f"<{_name(who)}> {visible(text)}"
+        case Knocked(caller=caller):
+            known = "known" if caller.known else "not known"
+            return f"{visible(caller.name)} knocks ({known}, {caller.fingerprint}): /admit or /deny"
+        case KnockEnded(caller=caller, reason=reason):
+            return f"{visible(caller.name)} {_HOW_ANSWERED[reason]}"
+        case MuteRequested(by=who):
+            return f"{_name(who)} asked for quiet: you are muted, /unmute when you want to speak"
+        case RecordingRefused(participant=who):
+            return f"{_name(who)} says that they record, which the room's policy does not allow"
+        case _:
+            return None
+
+
+def _of_call(event: Event) -> str | None:
+    match event:
+        case RoomCreated(link=link):
+            return link
+        case Waiting():
+            return "waiting to be let in …"
+        case EpochChanged(epoch=epoch, security_code=code):
+            return f"new keys (epoch {epoch}); security code {code}"
+        case PolicyChanged():
+            return _policy(event)
         case SourceEnded():
             return "what you were sending is over"
+        case Played(finished=True):
+            return "what was played is over"
+        case RecordingChanged(active=active, folder=folder, reason=reason):
+            return f"recording into {visible(folder)}" if active else f"not recording any more ({visible(reason)})"
         case Undecryptable(active=active):
             return "some sound cannot be decrypted: it is silenced" if active else "all sound can be decrypted again"
         case CommitRefused(reason=reason):
@@ -72,17 +109,34 @@ def sentence(event: Event) -> str | None:
             return "the relay is out of reach; trying again …"
         case Reconnected():
             return "back in the call"
+        case Notice(message=message):
+            return visible(message)
         case Failed(message=message):
             return f"error: {message}"
         case Left(reason=reason):
-            return {
-                LeftReason.LEFT: "left",
-                LeftReason.REMOVED: "you were removed by the host",
-                LeftReason.FAILED: "the call has ended",
-            }[reason]
-        case AudioStats():
+            return _WHY_LEFT[reason]
+        case _:
             return None
-    return None
+
+
+def _policy(event: PolicyChanged) -> str:
+    hosts = ", ".join(visible(who.name) for who in event.hosts) or "nobody"
+    return f"the room: host {hosts}, lobby {event.lobby}, {'locked' if event.locked else 'not locked'}"
+
+
+_HOW_GONE: Final[Mapping[str, str]] = {"left": "left", "removed": "was removed", "vanished": "is gone"}
+
+_HOW_ANSWERED: Final[Mapping[str, str]] = {
+    "admitted": "was let in",
+    "denied": "was not let in",
+    "gone": "no longer knocks",
+}
+
+_WHY_LEFT: Final[Mapping[LeftReason, str]] = {
+    LeftReason.LEFT: "left",
+    LeftReason.REMOVED: "you were removed by the host",
+    LeftReason.FAILED: "the call has ended",
+}
 
 
 def _name(who: Person) -> str:
@@ -105,63 +159,110 @@ class Printer:
             (self._write_error if isinstance(event, Failed) else self._write)(line)
 
 
+class Control(Protocol):
+    """A call, in this process or another."""
+
+    async def call(self, request: Request[R]) -> R:
+        """Do what it says.
+
+        Raises:
+            TuiconfError: it cannot be done.
+        """
+        ...
+
+
 class Commands:
     """What a person types, or a script writes, into the call."""
 
-    def __init__(self, engine: Engine, show: Callable[[Event], None]) -> None:
-        self._engine = engine
+    def __init__(self, control: Control, show: Callable[[Event], None]) -> None:
+        self._control = control
         self._show = show
         self.said = False
         """Whether there was chat among it."""
+        self.detached = False
+        """Whether the person goes, and the call is to stay."""
 
     async def run(self, line: str) -> None:
         """Do what one line says; what is wrong with it is shown."""
         try:
             await self._do(line.strip())
-        except (LocalProtocolError, UsageError, AudioError) as error:
+        except TuiconfError as error:
             self._show(Failed(code=error.code, message=str(error), fatal=False))
 
     async def _do(self, line: str) -> None:
-        engine = self._engine
         if not line.startswith("/"):
             if line:
-                engine.say(line)
-                self.said = True
+                await self._say(line)
             return
         command, _, argument = line[1:].partition(" ")
+        argument = argument.strip()
         match command:
-            case "mute" | "unmute":
-                engine.mute(command == "mute")
-            case "play":
-                await self._play(argument.strip())
-            case "remove":
-                engine.remove(self._leaf(argument.strip()))
             case "who":
-                self._who()
-            case "leave" | "quit" | "q":
-                engine.leave()
+                await self._who()
+            case "detach":
+                await self._control.call(schema.Detach())
+                self.detached = True
+            case "say":
+                await self._say(argument)
             case _:
-                raise UsageError(f"there is no such command: {HELP}")
+                await self._control.call(_request(command, argument))
 
-    async def _play(self, text: str) -> None:
-        spec = parse_input(text)
-        if spec.kind is Kind.STANDARD:
-            raise UsageError("standard input is where commands come from: play a file or a command")
-        await self._engine.play(open_source(spec))
+    async def _say(self, text: str) -> None:
+        self.said = True
+        await self._control.call(schema.ChatSend(text=text))
 
-    def _leaf(self, wanted: str) -> int:
-        """The participant meant by a name or the beginning of a fingerprint; it must be clear which."""
-        membership = self._engine.membership
-        people = membership.people() if membership is not None else ()
-        matches = [
-            who.leaf
-            for who in people
-            if who.name == wanted or (len(wanted) >= 4 and who.fingerprint.startswith(wanted))
-        ]
-        if len(matches) != 1:
-            raise UsageError("there is nobody of that name" if not matches else "several are called that: use /who")
-        return matches[0]
+    async def _who(self) -> None:
+        state = await self._control.call(schema.GetState())
+        if state.me is not None and state.epoch is not None and state.security_code is not None:
+            self._show(
+                Joined(
+                    epoch=state.epoch,
+                    security_code=state.security_code,
+                    me=state.me,
+                    participants=state.participants,
+                )
+            )
 
-    def _who(self) -> None:
-        if (membership := self._engine.membership) is not None:
-            self._show(membership.joined_event())
+
+def _request(command: str, argument: str) -> AnyRequest:
+    """What a command asks for.
+
+    Raises:
+        UsageError: there is no such command, or it needs to be told more.
+    """
+    if (simple := _SIMPLE.get(command)) is not None:
+        return simple
+    try:
+        if (make := _WITH_ARGUMENT.get(command)) is not None and argument:
+            return make(argument)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"/{command}: {error}") from error
+    if make is not None:
+        raise UsageError(f"/{command} needs to be told more: {HELP}")
+    raise UsageError(f"there is no such command: {HELP}")
+
+
+_SIMPLE: Final[Mapping[str, AnyRequest]] = {
+    "mute": schema.Mute(),
+    "unmute": schema.Unmute(),
+    "deafen": schema.Deafen(),
+    "undeafen": schema.Undeafen(),
+    "hand": schema.HandRaise(),
+    "unhand": schema.HandLower(),
+    "stop": schema.PlayStop(),
+    "lock": schema.Lock(),
+    "unlock": schema.Unlock(),
+    "record": schema.RecordStart(),
+    "unrecord": schema.RecordStop(),
+    **dict.fromkeys(("leave", "quit", "q"), schema.Leave()),
+}
+
+_WITH_ARGUMENT: Final[Mapping[str, Callable[[str], AnyRequest]]] = {
+    "play": lambda text: schema.Play(path=text),
+    "remove": lambda text: schema.Remove(participant=text),
+    "admit": lambda text: schema.Admit(caller=text),
+    "deny": lambda text: schema.Deny(caller=text),
+    "handover": lambda text: schema.HandOver(participant=text),
+    "silence": lambda text: schema.MuteRequest(participant=text),
+    "lobby": lambda text: msgspec.convert({"lobby": text}, schema.LobbySet),
+}

@@ -53,6 +53,11 @@ def config_file(environ: Mapping[str, str] = os.environ) -> Path:
     return config_dir(environ) / "client.toml"
 
 
+def recordings_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where recordings go when nothing else is said."""
+    return data_dir(environ) / "recordings"
+
+
 def known_relays_file(environ: Mapping[str, str] = os.environ) -> Path:
     """The pins of relays that were accepted."""
     return state_dir(environ) / "known_relays"

@@ -67,6 +67,11 @@ class LineWriter:
             self._waiting.append(line.encode("utf-8", "backslashreplace") + b"\n")
             self._changed.notify()
 
+    @property
+    def waiting(self) -> int:
+        """How many lines wait to be written."""
+        return len(self._waiting)
+
     def close(self) -> None:
         """Write what still waits, for `LAST_LINES_S` at most."""
         with self._changed:
@@ -97,7 +102,7 @@ async def typed_lines(fd: int = 0) -> AsyncIterator[str]:
     Too long a line is cut, not kept.
     """
     cutter = _Lines()
-    while data := await _read(fd):
+    while data := await read_some(fd):
         for line in cutter.feed(data):
             yield line
     for line in cutter.feed(b"\n"):
@@ -105,15 +110,15 @@ async def typed_lines(fd: int = 0) -> AsyncIterator[str]:
             yield line
 
 
-async def _read(fd: int) -> bytes:
-    """Some bytes, or none at the end."""
+async def read_some(fd: int) -> bytes:
+    """Some bytes, or none at the end. Nothing is read before it is asked for; the loop never blocks."""
     try:
         if stat.S_ISREG(os.fstat(fd).st_mode):
             return os.read(fd, READ_BYTES)
         await _readable(fd)
         return os.read(fd, READ_BYTES)
     except BlockingIOError:
-        return await _read(fd)
+        return await read_some(fd)
     except OSError:  # a terminal that hung up reads like this
         return b""
 

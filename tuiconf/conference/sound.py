@@ -74,8 +74,12 @@ class Tape(Protocol):
         """A frame of Opus, as it came; each once, in any order."""
         ...
 
-    def clock(self, leaf: int, counter: int, unix: float) -> None:
+    def clock(self, leaf: int, counter: int, unix: float, *, now: float) -> None:
         """The sender says when it captured that frame."""
+        ...
+
+    def gone(self, leaf: int) -> None:
+        """Whoever was at this leaf no longer is: what comes from there now is somebody else's."""
         ...
 
 
@@ -174,6 +178,8 @@ class Sound:
         """Whatever we know of who was at this leaf is not about the next."""
         self.volumes.pop(leaf, None)
         self._spoke_frames.pop(leaf, None)
+        if self.tape is not None:
+            self.tape.gone(leaf)
 
     # --- out
 
@@ -191,7 +197,7 @@ class Sound:
         self._last_sent = (counter, unix - FRAME_S)
         if self.tape is not None:
             self.tape.packet(self._own_leaf, counter, packet, now=now)
-            self.tape.clock(self._own_leaf, counter, unix - FRAME_S)
+            self.tape.clock(self._own_leaf, counter, unix - FRAME_S, now=now)
         # Without a connection nothing is captured, which is a pause as well.
         if self._silent_frames >= PAUSE_FRAMES or now - self._captured_at > PAUSE_FRAMES * FRAME_S:
             self._bundler.clear()
@@ -294,7 +300,7 @@ class Sound:
             return
         voice.clock.told(report.counter, report.wall_time_us / 1e6)
         if self.tape is not None and report.wall_time_us:
-            self.tape.clock(opened.leaf, report.counter, report.wall_time_us / 1e6)
+            self.tape.clock(opened.leaf, report.counter, report.wall_time_us / 1e6, now=now)
         for loss in report.losses:
             if loss.leaf == self._own_leaf:
                 self._redundancy.report(opened.leaf, loss.fraction, now=now)

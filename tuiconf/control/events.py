@@ -34,6 +34,47 @@ from tuiconf.conference.events import (
     Waiting,
 )
 
+__all__ = [
+    "FREQUENT",
+    "NAMES",
+    "AudioChanged",
+    "AudioStats",
+    "CallEvent",
+    "ChatReceived",
+    "ChatSent",
+    "CommitRefused",
+    "Eavesdropped",
+    "Envelope",
+    "EpochChanged",
+    "Event",
+    "EventsMissed",
+    "Failed",
+    "Joined",
+    "KnockEnded",
+    "Knocked",
+    "Left",
+    "Level",
+    "Levels",
+    "MuteRequested",
+    "Notice",
+    "ParticipantJoined",
+    "ParticipantLeft",
+    "Person",
+    "Played",
+    "PolicyChanged",
+    "Reconnected",
+    "Reconnecting",
+    "RecordingAnnounced",
+    "RecordingChanged",
+    "RecordingRefused",
+    "RoomCreated",
+    "SourceEnded",
+    "StatusChanged",
+    "Undecryptable",
+    "Waiting",
+    "name_of",
+]
+
 
 class ChatSent(Event, frozen=True, kw_only=True, tag="chat_sent"):
     """A line of chat of this participant's own, whichever front end or script said it."""

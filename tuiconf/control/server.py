@@ -92,7 +92,8 @@ class ControlServer:
             return
         self._tasks.add(task)
         try:
-            with contextlib.suppress(OSError):  # the client is gone
+            # The client is gone, or whoever it wanted to listen to went while it was answered.
+            with contextlib.suppress(OSError, TuiconfError):
                 await _Connection(self._service, reader, writer).run()
         finally:
             self._tasks.discard(task)

@@ -29,7 +29,9 @@ from tuiconf.control import schema
 from tuiconf.control.events import AudioChanged, CallEvent, ChatSent, Level, Levels, Notice, Played, RecordingChanged
 from tuiconf.control.history import History
 from tuiconf.control.people import leaf_of, ref_of
+from tuiconf.control.rpc import ControlError, ErrorNumber
 from tuiconf.control.schema import AnyRequest, Done
+from tuiconf.control.streams import read_sent, write_heard
 from tuiconf.engine import Engine
 from tuiconf.errors import LocalProtocolError
 
@@ -46,6 +48,10 @@ class Recorder(Protocol):
     """What records this call."""
 
     state: RecordingChanged | None
+
+    def happened(self, event: Event) -> None:
+        """Something happened in the call."""
+        ...
 
     async def start(self, request: schema.RecordStart) -> RecordingChanged:
         """Tell everyone, and record.
@@ -105,6 +111,8 @@ class CallService:
     def on_event(self, event: Event) -> None:
         """Something happened in the call."""
         self._follow(event)
+        if self._recorder is not None:
+            self._recorder.happened(event)
         self._front_end(event)
         epoch = self._engine.membership.epoch if self._engine and self._engine.membership else None
         # Every event there is belongs to the union: `tests/control/test_schema.py` holds that.
@@ -138,7 +146,25 @@ class CallService:
             case ParticipantLeft(participant=who) if self._engine is not None:
                 self._engine.incoming.forget(who.leaf)
 
+    def say(self, text: str) -> None:
+        """Say a line of chat; all front ends show it.
+
+        Raises:
+            LocalProtocolError: it cannot be sent.
+        """
+        self._call.say(text)
+        if (me := self._me) is not None:
+            self.on_event(ChatSent(participant=me, text=text))
+
     # --- front ends of people
+
+    def expect_front_end(self) -> None:
+        """A person is about to attach; who does not is as gone as one whose terminal is."""
+        self._wait_for_front_end()
+
+    def terminal_lost(self) -> None:
+        """The terminal of whoever began this call here is gone."""
+        self._lose_terminal()
 
     def attach(self, client: object) -> None:
         """This client is a person's front end."""
@@ -152,12 +178,18 @@ class CallService:
         if client not in self._attached:
             return
         self._attached.discard(client)
-        if wanted or self._attached or self._phase == "left":
-            return
+        if not (wanted or self._attached or self._phase == "left"):
+            self._lose_terminal()
+
+    def _lose_terminal(self) -> None:
         self._mute(True)
-        loop = asyncio.get_running_loop()
-        self._lost_terminal = loop.call_later(LOST_TERMINAL_S, self._leave_alone)
         self.notice(f"the terminal is gone: muted, and leaving in {LOST_TERMINAL_S:.0f} s unless someone attaches")
+        self._wait_for_front_end()
+
+    def _wait_for_front_end(self) -> None:
+        if self._lost_terminal is not None:
+            self._lost_terminal.cancel()
+        self._lost_terminal = asyncio.get_running_loop().call_later(LOST_TERMINAL_S, self._leave_alone)
 
     def _leave_alone(self) -> None:
         self._lost_terminal = None
@@ -213,9 +245,7 @@ class CallService:
             case schema.Leave(now=now):
                 engine.hang_up() if now else engine.leave()
             case schema.ChatSend(text=text):
-                engine.say(text)
-                if (me := self._me) is not None:
-                    self.on_event(ChatSent(participant=me, text=text))
+                self.say(text)
             case schema.HandRaise():
                 engine.ask(lambda session, at: session.set_status(at, hand=True))
             case schema.HandLower():
@@ -277,11 +307,8 @@ class CallService:
                 return await self._recording.start(request)
             case schema.RecordStop():
                 return await self._recording.stop("stopped")
-            case schema.SoundIn(participant=who):
-                if who is not None:
-                    self._leaf(who)
-            case schema.SoundOut():
-                pass
+            case schema.SoundIn() | schema.SoundOut():
+                self._check_stream(request)
             case _:
                 raise LocalProtocolError(f"{request.method} belongs to a connection")
         return Done()
@@ -345,6 +372,35 @@ class CallService:
             outgoing.gain_db = request.gain_db
         self._audio_changed()
         return self._audio()
+
+    def _check_stream(self, request: schema.SoundIn | schema.SoundOut) -> None:
+        if isinstance(request, schema.SoundIn):
+            if request.participant is not None:
+                self._leaf(request.participant)
+            free = self._call.incoming.taps_free
+        else:
+            free = self._call.outgoing.streams_free
+        if not free:
+            raise ControlError(ErrorNumber.REFUSED, "too many streams of sound are open", code="too_many_streams")
+
+    async def stream_in(self, request: schema.SoundIn, writer: asyncio.StreamWriter) -> None:
+        """Write what is heard until the client is gone, or the participant is."""
+        leaf = self._leaf(request.participant) if request.participant is not None else None
+        incoming = self._call.incoming
+        tap = incoming.listen(leaf)
+        try:
+            await write_heard(tap, writer)
+        finally:
+            incoming.unlisten(tap)
+
+    async def stream_out(self, first: bytes, reader: asyncio.StreamReader) -> None:
+        """Send what the client writes, `first` first, until it ends."""
+        outgoing = self._call.outgoing
+        stream = outgoing.open_stream()
+        try:
+            await read_sent(stream, first, reader)
+        finally:
+            outgoing.close_stream(stream)
 
     def _see_to_levels(self) -> None:
         """Measured and told only while somebody looks."""

@@ -10,11 +10,11 @@ import contextlib
 import json
 import os
 import signal
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from tuiconf.adapters.own_program import own_command
 from tuiconf.errors import TuiconfError
 
 # A step that takes longer has gone wrong. Python starts in a second on a Raspberry Pi 3, the devices in less.
@@ -25,8 +25,6 @@ END_S: Final = 3.0
 
 # What is kept of a process's last words, to say why it ended.
 MAX_WORDS_BYTES: Final = 4096
-
-_SOURCE: Final = Path(__file__).resolve().parents[2]
 
 # For the user's own identity, not for the ones that are made for the demo.
 _FOR_THE_USER: Final = ("TUICONF_", "CREDENTIALS_DIRECTORY")
@@ -53,11 +51,7 @@ class Process:
     async def start(cls, name: str, module: str, arguments: Sequence[str], *, home: Path) -> Process:
         """Run `python -m module arguments…` in its own home."""
         child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *_safe_path(),
-            "-m",
-            module,
-            *arguments,
+            *own_command(module, *arguments),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -148,7 +142,7 @@ class Participant:
     @property
     def sources_ended(self) -> int:
         """How often what it sent came to its end."""
-        return sum(event["event"] == "source_ended" for event in self.events)
+        return sum(event["event"] == "played" and event["finished"] for event in self.events)
 
     def type(self, line: str) -> None:
         """Type a line of chat or a command into it."""
@@ -224,14 +218,6 @@ class Participant:
             case "error":
                 self._failure = DemoFailed(f"{self.name}: {event['message']}")
         self.events.append(event)
-
-
-def _safe_path() -> Sequence[str]:
-    """`python -m` looks into the current folder first, where a file called `json.py` may lie. It must not be run."""
-    try:
-        return () if Path.cwd() == _SOURCE else ("-P",)
-    except OSError:  # a folder that is gone
-        return ("-P",)
 
 
 def _environment(home: Path) -> Mapping[str, str]:

@@ -75,10 +75,13 @@ class Incoming:
             before, self._sink, self.output_name = self._sink, sink, name
             await before.close()
 
-    def listen(self, leaf: int | None) -> Tap | None:
-        """What this participant says from now on, or the mix of all; None when too many listen."""
-        if len(self._taps) >= MAX_TAPS:
-            return None
+    @property
+    def taps_free(self) -> bool:
+        """Whether one more may listen."""
+        return len(self._taps) < MAX_TAPS
+
+    def listen(self, leaf: int | None) -> Tap:
+        """What this participant says from now on, or the mix of all. Only while there are `taps_free`."""
         tap = Tap(leaf)
         self._taps.append(tap)
         return tap

@@ -104,10 +104,13 @@ class Outgoing:
         """Send no more of what is played; False when nothing was."""
         return self._end_played(finished=False)
 
-    def open_stream(self) -> Stream | None:
-        """A stream for a script, or None when there are too many."""
-        if len(self._streams) >= MAX_STREAMS:
-            return None
+    @property
+    def streams_free(self) -> bool:
+        """Whether one more script may send sound."""
+        return len(self._streams) < MAX_STREAMS
+
+    def open_stream(self) -> Stream:
+        """A stream for a script. Only while there are `streams_free`."""
         stream = Stream()
         self._streams.append(stream)
         return stream

@@ -1,0 +1,254 @@
+"""Recording a call: everyone is told first, and only those who allow it are written."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tuiconf import paths
+from tuiconf.adapters.recording import Recording, RecordingError, RecordingOptions
+from tuiconf.conference.events import (
+    AudioStats,
+    EpochChanged,
+    Event,
+    Failed,
+    Joined,
+    ParticipantJoined,
+    ParticipantLeft,
+    Reconnected,
+    RecordingAnnounced,
+    StatusChanged,
+)
+from tuiconf.config import Recording as Settings
+from tuiconf.control.events import RecordingChanged
+from tuiconf.control.schema import RecordStart
+from tuiconf.engine import Engine
+from tuiconf.errors import LocalProtocolError, TuiconfError
+from tuiconf.media.opus import Opus
+
+# The announcement goes through the relay's order. A relay that is away for longer can be asked again.
+ANNOUNCE_S: Final = 15.0
+
+# Counters grow by one a frame. One that is this much lower than the last is of a program that was started anew.
+RESTARTED_FRAMES: Final = 1000
+
+MEGABYTE: Final = 1_000_000
+
+
+class AlreadyRecording(LocalProtocolError):
+    """One recording at a time."""
+
+    code = "already_recording"
+
+
+class NotRecording(LocalProtocolError):
+    """There is nothing to stop."""
+
+    code = "not_recording"
+
+
+@dataclass(slots=True)
+class _Track:
+    """Where one participant's frames go."""
+
+    track_id: int
+    fingerprint: str
+    last: int = 0
+
+
+class CallRecorder:
+    """Records one call at most at a time. It is what the call's `sound` tells every packet to, while it does."""
+
+    def __init__(self, engine: Engine, opus: Opus, settings: Settings, on_event: Callable[[Event], None]) -> None:
+        self._engine = engine
+        self._opus = opus
+        self._settings = settings
+        self._on_event = on_event
+        self._recording: Recording | None = None
+        self._starting = False
+        self._announced = asyncio.Event()
+        self._tracks: dict[int, _Track] = {}  # by leaf: those who may be recorded now
+        self._next_id = 0
+        self.state: RecordingChanged | None = None
+        """What was told last."""
+
+    def configure(self, settings: Settings) -> None:
+        """From the next recording on."""
+        self._settings = settings
+
+    async def start(self, request: RecordStart) -> RecordingChanged:
+        """Tell everyone and, once that has its place in the room's order, record.
+
+        Raises:
+            AlreadyRecording: it is on.
+            LocalProtocolError: the room's policy does not let us, or we are not in the call.
+            RecordingError: it cannot be written, or nobody could be told.
+        """
+        if self._recording is not None or self._starting:
+            raise AlreadyRecording("this call is being recorded already")
+        self._starting = True
+        try:
+            options = self._options(request)
+            await self._announce()
+            recording = await self._begin(options)
+        finally:
+            self._starting = False
+        self._recording = recording
+        self._engine.sound.tape = self
+        self._refresh()
+        return self._tell(RecordingChanged(active=True, folder=str(recording.path)))
+
+    async def stop(self, reason: str) -> RecordingChanged:
+        """Close the files, and tell everyone that it is over.
+
+        Raises:
+            NotRecording: it is not on.
+            RecordingError: the end could not be written.
+        """
+        recording = self._recording
+        if recording is None:
+            raise NotRecording("this call is not being recorded")
+        self._recording, self._engine.sound.tape = None, None
+        self._tracks.clear()
+        self._show(active=False)
+        try:
+            await recording.close()
+        except RecordingError as error:
+            self._tell(RecordingChanged(active=False, folder=str(recording.path), reason=str(error)))
+            raise
+        return self._tell(RecordingChanged(active=False, folder=str(recording.path), reason=reason))
+
+    async def close(self) -> None:
+        """The call is over."""
+        if self._recording is not None:
+            try:
+                await self.stop("the call is over")
+            except RecordingError as error:
+                self._on_event(Failed(code=error.code, message=str(error), fatal=False))
+
+    # --- what happens
+
+    def happened(self, event: Event) -> None:
+        """To be told everything, before others are."""
+        recording = self._recording
+        if isinstance(event, RecordingAnnounced):
+            self._announced.set()
+        if recording is None:
+            return
+        now = time.monotonic()
+        match event:
+            case AudioStats():
+                self._housekeep(recording, now)
+            case EpochChanged(epoch=epoch):
+                recording.note("epoch", {"epoch": epoch}, now=now)
+                self._refresh()
+            case ParticipantJoined(participant=who):
+                recording.note("joined", {"name": who.name, "fingerprint": who.fingerprint}, now=now)
+                self._refresh()
+            case ParticipantLeft(participant=who, reason=reason):
+                note = {"name": who.name, "fingerprint": who.fingerprint, "reason": reason}
+                recording.note("left", note, now=now)
+                self._refresh()
+            case StatusChanged() | Joined() | Reconnected():
+                self._refresh()
+
+    def packet(self, leaf: int, counter: int, payload: bytes, *, now: float) -> None:
+        """A frame of whoever is at this leaf."""
+        track, recording = self._tracks.get(leaf), self._recording
+        if track is None or recording is None:
+            return
+        if counter < track.last - RESTARTED_FRAMES:
+            self.gone(leaf)
+            self._refresh()
+            track = self._tracks.get(leaf)
+            if track is None:
+                return
+        track.last = max(track.last, counter)
+        recording.packet(track.track_id, counter, payload, now=now)
+
+    def clock(self, leaf: int, counter: int, unix: float, *, now: float) -> None:
+        """When that frame was captured, by its sender's clock."""
+        track = self._tracks.get(leaf)
+        if track is not None and self._recording is not None and counter >= track.last - RESTARTED_FRAMES:
+            self._recording.clock(track.track_id, counter, unix, now=now)
+
+    def gone(self, leaf: int) -> None:
+        """Whoever was at this leaf no longer is, or is no longer to be recorded."""
+        track = self._tracks.pop(leaf, None)
+        if track is not None and self._recording is not None:
+            self._recording.left(track.track_id)
+
+    # --- inside
+
+    def _options(self, request: RecordStart) -> RecordingOptions:
+        """What was asked for and, where nothing was, what the settings say."""
+        settings = self._settings
+        folder = request.folder or settings.folder
+        minutes, megabytes = settings.split_minutes, settings.split_megabytes
+        return RecordingOptions(
+            folder=Path(folder).expanduser() if folder else paths.recordings_dir(),
+            mix=request.mix or settings.mix,
+            split_s=request.split_s or (minutes * 60 if minutes else None),
+            split_bytes=request.split_bytes or (int(megabytes * MEGABYTE) if megabytes else None),
+            encrypt_to=request.encrypt_to or settings.encrypt_to,
+        )
+
+    async def _announce(self) -> None:
+        self._announced.clear()
+        self._show(active=True)
+        try:
+            async with asyncio.timeout(ANNOUNCE_S):
+                await self._announced.wait()
+        except TimeoutError as error:
+            self._show(active=False)
+            raise RecordingError("the relay is out of reach, so nobody could be told: nothing is recorded") from error
+        except asyncio.CancelledError:
+            self._show(active=False)
+            raise
+
+    async def _begin(self, options: RecordingOptions) -> Recording:
+        try:
+            return await Recording.start(options, opus=self._opus, unix=time.time(), now=time.monotonic())
+        except TuiconfError:
+            self._show(active=False)
+            raise
+
+    def _show(self, *, active: bool) -> None:
+        self._engine.ask(lambda session, at: session.set_status(at, recording=active))
+
+    def _refresh(self) -> None:
+        """A track for each who may be recorded, and none for anybody else."""
+        session, recording = self._engine.session, self._recording
+        membership = session.membership
+        if recording is None or membership is None:
+            return
+        allowed = {who.leaf: who for who in membership.people() if session.may_record(who.leaf)}
+        for leaf in [leaf for leaf in self._tracks if leaf not in allowed]:
+            self.gone(leaf)
+        for leaf, who in allowed.items():
+            track = self._tracks.get(leaf)
+            if track is not None and track.fingerprint == who.fingerprint:
+                continue
+            self.gone(leaf)
+            self._next_id += 1
+            self._tracks[leaf] = _Track(self._next_id, who.fingerprint)
+            recording.participant(self._next_id, name=who.name, fingerprint=who.fingerprint)
+
+    def _housekeep(self, recording: Recording, now: float) -> None:
+        try:
+            recording.housekeep(now)
+        except RecordingError as error:
+            self._recording, self._engine.sound.tape = None, None
+            self._tracks.clear()
+            self._show(active=False)
+            self._on_event(Failed(code=error.code, message=str(error), fatal=False))
+            self._tell(RecordingChanged(active=False, folder=str(recording.path), reason=str(error)))
+
+    def _tell(self, changed: RecordingChanged) -> RecordingChanged:
+        self.state = changed
+        self._on_event(changed)
+        return changed

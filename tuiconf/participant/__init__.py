@@ -1,0 +1,170 @@
+"""A call from the command line: in this process, or in an engine of its own that a front end attaches to."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+
+from tuiconf import paths
+from tuiconf.adapters.identity_store import load_or_create, terminal_ask
+from tuiconf.adapters.known_relays import KnownRelays
+from tuiconf.adapters.relay import RelayConnection
+from tuiconf.adapters.standard_streams import occupy_closed, stdin_is_open
+from tuiconf.adapters.trust import AskPerson, RelayTrust
+from tuiconf.control.calls import find_call, new_call
+from tuiconf.errors import TuiconfError, UsageError
+from tuiconf.identity.keys import Identity
+from tuiconf.identity.link import RelayAddress, format_pin
+from tuiconf.media import opus
+from tuiconf.participant import launch
+from tuiconf.participant.engine_process import EngineProcess, Setting
+from tuiconf.participant.front_end import FrontEnd, wait_until_joined
+from tuiconf.participant.here import InThisProcess
+from tuiconf.participant.plan import Plan, make_plan
+
+
+def run_call(args: argparse.Namespace) -> int:
+    """Be in one call, from the parsed options to the exit code.
+
+    Raises:
+        UsageError: something typed or configured cannot be used.
+        TuiconfError: the call could not begin.
+    """
+    occupy_closed()
+    plan = make_plan(args)
+    if plan.reads_commands and not stdin_is_open():
+        raise UsageError("standard input is closed: add --headless when nobody is at the keyboard")
+    person = not (plan.headless or plan.stdio) and stdin_is_open() and sys.stdin.isatty()
+    identity = _identity(args.name if args.name is not None else plan.config.me.name, person=person)
+    trust = RelayTrust(KnownRelays(paths.known_relays_file(), rng=os.urandom))
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        if person and plan.link.relay.pin is None:
+            _meet_relay(runner, plan, trust)
+        if plan.detach or (person and not plan.uses_standard_streams):
+            call = launch.launch(args, plan.link, identity)
+            return runner.run(_follow(call, plan))
+        return runner.run(_here(plan, _setting(plan, identity, trust)))
+
+
+def run_attach(args: argparse.Namespace) -> int:
+    """A front end for a call that runs already.
+
+    Raises:
+        UsageError: there is no such call.
+        TuiconfError: its engine is gone.
+    """
+    occupy_closed()
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_attach(find_call(args.call), as_json=args.json))
+
+
+async def _attach(call: str, *, as_json: bool) -> int:
+    return await FrontEnd(call, as_json=as_json).run(since=None)
+
+
+def run_engine(args: argparse.Namespace) -> int:
+    """The process of an engine that `run_call` has launched."""
+    try:
+        given = launch.receive(args.handoff)
+        plan = make_plan(given.args, link=given.link)
+        trust = RelayTrust(KnownRelays(paths.known_relays_file(), rng=os.urandom))
+        setting = _setting(plan, given.identity, trust, front_end_expected=not plan.detach)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(_engine(plan, setting, args.ready))
+    except TuiconfError as error:
+        launch.tell_failure(args.ready, error)
+        raise
+
+
+async def _here(plan: Plan, setting: Setting) -> int:
+    return await InThisProcess(plan, setting).run()
+
+
+async def _engine(plan: Plan, setting: Setting, ready: int) -> int:
+    engine = EngineProcess(plan, setting, lambda _: None)
+    return await engine.run(lambda: launch.tell_ready(ready, setting.call))
+
+
+async def _follow(call: str, plan: Plan) -> int:
+    """The front end of an engine that was just launched."""
+    if not plan.detach:
+        return await FrontEnd(call, as_json=plan.as_json).run(since=0)
+    code = await wait_until_joined(call, as_json=plan.as_json)
+    if code == 0:
+        _tell(f"in the call: tuiconf attach {call}")
+    return code
+
+
+# --- before the call
+
+
+def _setting(plan: Plan, identity: Identity, trust: RelayTrust, *, front_end_expected: bool = False) -> Setting:
+    from importlib.metadata import version
+
+    return Setting(
+        call=new_call(os.urandom),
+        version=version("tuiconf"),
+        identity=identity,
+        trust=trust,
+        library=opus.load(plan.config.audio.opus),
+        has_terminal=_has_terminal(),
+        front_end_expected=front_end_expected,
+    )
+
+
+def _has_terminal() -> bool:
+    """Whether a terminal can be taken away from this process."""
+    with contextlib.suppress(OSError):
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+        return True
+    return False
+
+
+def _identity(name: str | None, *, person: bool) -> Identity:
+    return load_or_create(
+        paths.identity_file(),
+        name=name,
+        ask=terminal_ask() if person else None,
+        environ=os.environ,
+        rng=os.urandom,
+        say=_tell,
+    )
+
+
+def _tell(line: str) -> None:
+    """A line for whoever looks at the terminal, or into the journal; nobody may, since the window was closed."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _meet_relay(runner: asyncio.Runner, plan: Plan, trust: RelayTrust) -> None:
+    """Ask a person once about a relay that nothing is known of; the answer is kept."""
+    address = plan.link.relay
+    try:
+        runner.run(_see_relay(address, plan.config.network.quic, trust))
+    except AskPerson as unknown:
+        _tell(f"This relay is not known yet. Its operator can tell you its pin:\n  {format_pin(unknown.pin)}")
+        print("Is this the pin? [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise
+        trust.accept(address, unknown.pin)
+
+
+async def _see_relay(address: RelayAddress, library: str, trust: RelayTrust) -> None:
+    connection = RelayConnection(on_message=lambda _: None, on_datagram=lambda _: None, on_closed=lambda: None)
+    await connection.open(address, library=library, trust=trust)
+    await connection.close()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """uvloop where the `fast` extra has installed it."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory

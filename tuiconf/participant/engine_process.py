@@ -1,0 +1,255 @@
+"""One engine as a process: the call, its control socket, its signals, and the service manager it may run under."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tuiconf.adapters.audio import AudioError, Kind, Sink, Source, open_sink, open_source, parse_input, parse_output
+from tuiconf.adapters.audio.optional import OptionalSink, OptionalSource
+from tuiconf.adapters.relay import Offered
+from tuiconf.adapters.systemd import ServiceManager
+from tuiconf.adapters.trust import RelayTrust
+from tuiconf.conference.eavesdrop import Eavesdropper
+from tuiconf.conference.events import Event, Failed, Joined, LeftReason, Reconnected, Reconnecting, RoomCreated
+from tuiconf.conference.membership import Self
+from tuiconf.conference.session import Session
+from tuiconf.conference.sound import Sound
+from tuiconf.config import Config
+from tuiconf.control.calls import socket_path
+from tuiconf.control.recorder import CallRecorder
+from tuiconf.control.server import ControlServer
+from tuiconf.control.service import About, CallService
+from tuiconf.engine import Call, Engine
+from tuiconf.errors import LocalProtocolError, TuiconfError, UsageError
+from tuiconf.identity.keys import Identity
+from tuiconf.identity.link import RelayAddress, derive_keys, format_link
+from tuiconf.media import opus
+from tuiconf.participant.plan import Plan, load_config
+
+EXIT_CODES: Final[Mapping[LeftReason, int]] = {LeftReason.LEFT: 0, LeftReason.REMOVED: 1, LeftReason.FAILED: 1}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Setting:
+    """What an engine needs besides the plan, made before it starts."""
+
+    call: str
+    version: str
+    identity: Identity
+    trust: RelayTrust
+    library: opus.Opus
+    # The terminal this process began in is gone when it is told to hang up; without one that means: read the settings.
+    has_terminal: bool
+    # A person's front end is about to attach: without one, the call ends soon.
+    front_end_expected: bool = False
+
+
+class EngineProcess:
+    """`on_event` is told all that happens."""
+
+    def __init__(self, plan: Plan, setting: Setting, on_event: Callable[[Event], None]) -> None:
+        self._plan, self._setting = plan, setting
+        self._on_event = on_event
+        self._link = plan.link
+        self._device_failed = False
+        self._told_to_leave = False
+        self._allowed = frozenset(plan.config.room.allow)
+        self._manager = ServiceManager(os.environ)
+        self._reloading: asyncio.Task[None] | None = None
+        self.joined = asyncio.Event()
+        about = About(
+            call=setting.call,
+            room=plan.link.room,
+            socket=str(socket_path(setting.call)),
+            version=setting.version,
+            pid=os.getpid(),
+            link=lambda: format_link(self._link),
+        )
+        self.service = CallService(about, self._happened)
+        self.engine = Engine(self._call(), self.service.on_event, self.service.played)
+        self._recorder = CallRecorder(self.engine, setting.library, plan.config.recording, self.service.on_event)
+        self.service.serve(self.engine, self._recorder)
+        self._server = ControlServer(self.service, socket_path(setting.call))
+
+    async def run(self, on_listening: Callable[[], None] = lambda: None) -> int:
+        """The call, from the first packet to the exit code. `on_listening` is called once clients can connect.
+
+        Raises:
+            TuiconfError: it could not begin.
+        """
+        self._take_signals()
+        await self._listen()
+        on_listening()
+        watchdog = asyncio.create_task(self._watch())
+        try:
+            reason = await self.engine.run()
+        finally:
+            self._manager.stopping()
+            await self._recorder.close()
+            watchdog.cancel()
+            await asyncio.gather(watchdog, return_exceptions=True)
+            await self._server.close()
+        return EXIT_CODES[reason] or int(self._device_failed)
+
+    def leave(self) -> None:
+        """Told to leave; told twice, leave without a goodbye."""
+        if self._told_to_leave:
+            self.engine.hang_up()
+        self._told_to_leave = True
+        self.engine.leave()
+
+    # --- around the call
+
+    async def _listen(self) -> None:
+        """Without a socket, a call is a call all the same; only nobody else can drive it."""
+        try:
+            await self._server.start()
+        except TuiconfError as error:
+            if self._setting.front_end_expected:
+                raise
+            self.service.notice(str(error))
+        if self._setting.front_end_expected:
+            self.service.expect_front_end()
+
+    def _take_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        on_hang_up = self.service.terminal_lost if self._setting.has_terminal else self._reload
+        for number, handler in (
+            (signal.SIGINT, self.leave),
+            (signal.SIGTERM, self.leave),
+            (signal.SIGHUP, on_hang_up),
+        ):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+                loop.add_signal_handler(number, handler)
+
+    async def _watch(self) -> None:
+        """Tell the service manager that the call's clock ticks. If it stops, so does this, and we are started anew."""
+        interval = self._manager.watchdog_interval_s
+        if interval is None:
+            return
+        ticks = -1
+        while True:
+            await asyncio.sleep(interval)
+            if self.engine.ticks != ticks:
+                ticks = self.engine.ticks
+                self._manager.alive()
+
+    def _reload(self) -> None:
+        """Read the settings again, as far as a call can follow them: whom one knows, sound, recording, consent."""
+        loop = asyncio.get_running_loop()
+        self._manager.reloading(loop.time())
+        try:
+            before, after = self._plan.config, load_config(self._plan.config_path)
+        except UsageError as error:
+            self._on_failure(error)
+            self._manager.ready()
+            return
+        self._allowed = frozenset(after.room.allow)
+        self._recorder.configure(after.recording)
+        if after.me.allow_recording is not before.me.allow_recording:
+            self.engine.ask(lambda session, at: session.set_status(at, recordable=after.me.allow_recording))
+        self._reloading = loop.create_task(self._follow_settings(before, after))
+
+    async def _follow_settings(self, before: Config, after: Config) -> None:
+        """Sound comes from and goes to where the settings say now, unless the command line said something else."""
+        plan = self._plan
+        try:
+            if plan.source_name == before.audio.input != after.audio.input:
+                await self.engine.outgoing.set_input(open_source(parse_input(after.audio.input)), after.audio.input)
+                plan = replace(plan, source_name=after.audio.input)
+            if plan.sink_name == before.audio.output != after.audio.output:
+                await self.engine.incoming.set_output(open_sink(parse_output(after.audio.output)), after.audio.output)
+                plan = replace(plan, sink_name=after.audio.output)
+        except (AudioError, UsageError) as error:
+            self._on_failure(error)
+        self._plan = replace(plan, config=after)
+        self.service.notice("the settings were read again; name, network, bitrate and rules hold from the next call on")
+        self._manager.ready()
+
+    def _on_failure(self, error: TuiconfError) -> None:
+        self.service.on_event(Failed(code=error.code, message=str(error), fatal=False))
+
+    # --- the call
+
+    def _call(self) -> Call:
+        plan, config = self._plan, self._plan.config
+        keys = derive_keys(plan.link)
+        me = Self(identity=self._setting.identity, psk=keys.psk, rng=os.urandom)
+        session = Session(
+            me,
+            keys,
+            creator=plan.creator,
+            rules=plan.rules,
+            known=lambda fingerprint: fingerprint in self._allowed,
+            recordable=config.me.allow_recording,
+        )
+        audio = config.audio
+        sound = Sound(self._setting.library, bitrate=audio.bitrate, complexity=audio.complexity, repeats=audio.repeats)
+        return Call(
+            relay=plan.link.relay,
+            session=session,
+            sound=sound,
+            source=self._source(),
+            source_name=plan.source_name,
+            sink=self._sink(),
+            sink_name=plan.sink_name,
+            trust=self._check_relay,
+            library=config.network.quic,
+            sink_needed=plan.sink.kind is not Kind.DEVICE,
+            source_when_joined=plan.source.kind in (Kind.DEVICE, Kind.COMMAND),
+            keep_trying=plan.keep_trying,
+            eavesdropper=Eavesdropper() if plan.eavesdrop else None,
+        )
+
+    def _source(self) -> Source:
+        source = open_source(self._plan.source)
+        return OptionalSource(source, self._notice) if self._plan.source_optional else source
+
+    def _sink(self) -> Sink:
+        sink = open_sink(self._plan.sink)
+        return OptionalSink(sink, self._notice) if self._plan.sink_optional else sink
+
+    def _notice(self, message: str) -> None:
+        self.service.notice(message)
+
+    def _check_relay(self, address: RelayAddress, offered: Offered) -> None:
+        """As `RelayTrust`; and a link made here carries the pin that was seen, so that guests need not be asked."""
+        self._setting.trust(address, offered)
+        if address.pin is None and not offered.publicly_trusted():
+            self._link = replace(self._link, relay=replace(address, pin=offered.pin))
+
+    def _happened(self, event: Event) -> None:
+        match event:
+            case Joined() if not self.joined.is_set():
+                self._begin()
+            case Failed(code="audio"):
+                self._device_failed = True
+            case Reconnecting():
+                self._manager.status("reconnecting")
+            case Reconnected():
+                self._manager.status("in the call")
+        self._on_event(event)
+
+    def _begin(self) -> None:
+        """In the call for the first time."""
+        self.joined.set()
+        self._manager.ready()
+        self._manager.status("in the call")
+        loop = asyncio.get_running_loop()
+        if self._plan.creator:
+            self.service.on_event(RoomCreated(link=format_link(self._link)))
+        loop.call_soon(self._say_hello)
+        if self._plan.seconds is not None:
+            loop.call_later(self._plan.seconds, self.leave)
+
+    def _say_hello(self) -> None:
+        for text in self._plan.say:
+            try:
+                self.service.say(text)
+            except LocalProtocolError as error:
+                self._on_failure(error)

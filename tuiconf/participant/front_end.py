@@ -1,0 +1,168 @@
+"""A person's front end of plain lines, attached to an engine that is a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import signal
+from typing import Final
+
+from tuiconf import lines
+from tuiconf.adapters.printing import OutputLost
+from tuiconf.adapters.standard_streams import LineWriter, typed_lines
+from tuiconf.conference.events import Failed, Joined, Left
+from tuiconf.control import schema
+from tuiconf.control.calls import socket_path
+from tuiconf.control.client import ControlClient, EngineGone
+from tuiconf.control.events import ChatSent, Envelope, Notice
+from tuiconf.control.rpc import ControlError
+from tuiconf.errors import TuiconfError
+from tuiconf.participant.engine_process import EXIT_CODES
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class FrontEnd:
+    """Shows what happens in one call, and does what is typed."""
+
+    def __init__(self, call: str, *, as_json: bool) -> None:
+        self._call = call
+        self._as_json = as_json
+        self._errors = LineWriter(2, on_broken=lambda _: None)
+        self._words = LineWriter(1, on_broken=self._broken)
+        self._printer = lines.Printer(self._words.write, self._errors.write, as_json=as_json)
+        self._loop = asyncio.get_running_loop()
+        self._output_error: OSError | None = None
+        self._told_to_leave = False
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._failed = False
+        self._was_terminal = os.isatty(0)
+        self._client: ControlClient | None = None
+
+    async def run(self, *, since: int | None) -> int:
+        """Until the call is over, or the person detaches; the exit code. `since` None: tell first what is so.
+
+        Raises:
+            EngineGone: nobody answers, or no longer does.
+            OutputLost: what is said cannot be written.
+        """
+        client = self._client = await ControlClient.connect(socket_path(self._call))
+        try:
+            await client.call(schema.Attach())
+            if since is None:
+                since = await self._tell_state(client)
+            await client.call(schema.Subscribe(since=since))
+            for number in _SIGNALS:
+                self._loop.add_signal_handler(number, self._leave)
+            return await self._both(client)
+        finally:
+            for number in _SIGNALS:
+                self._loop.remove_signal_handler(number)
+            await client.close()
+            self._words.close()
+            self._errors.close()
+            self._check_output()
+
+    async def _both(self, client: ControlClient) -> int:
+        """Show and read, until one of them is over."""
+        showing = asyncio.create_task(self._show_events(client))
+        reading = asyncio.create_task(self._read_commands(client))
+        try:
+            await asyncio.wait((showing, reading), return_when=asyncio.FIRST_COMPLETED)
+            if reading.done() and not reading.cancelled() and reading.result():
+                return 0  # detached
+            return await showing
+        finally:
+            for task in (showing, reading):
+                task.cancel()
+            await asyncio.gather(showing, reading, return_exceptions=True)
+
+    async def _show_events(self, client: ControlClient) -> int:
+        async for envelope in client.events():
+            self._show(envelope)
+            if isinstance(envelope.data, Left):
+                return EXIT_CODES[envelope.data.reason] or int(self._failed)
+        raise EngineGone("the engine has ended without a word: the call is over")
+
+    def _show(self, envelope: Envelope) -> None:
+        event = envelope.data
+        self._failed |= isinstance(event, Failed) and event.code == "audio"
+        if not isinstance(event, ChatSent):  # whoever typed it sees it
+            self._printer.show(event)
+
+    async def _read_commands(self, client: ControlClient) -> bool:
+        """Until the person leaves; True when they detach, or their terminal is gone."""
+        commands = lines.Commands(client, self._printer.show)
+        async for line in typed_lines():
+            await commands.run(line)
+            if commands.detached:
+                return True
+        if os.isatty(0) or not self._was_terminal:
+            self._leave()
+        # Otherwise the terminal is gone, and with it this front end: the engine sees that nobody detached.
+        return not os.isatty(0) and self._was_terminal
+
+    async def _tell_state(self, client: ControlClient) -> int:
+        """What a person who comes back has to know."""
+        state = await client.call(schema.GetState())
+        if self._as_json:
+            return state.seq
+        for line in state.chat:
+            self._words.write(f"<{lines.visible(line.name)}> {lines.visible(line.text)}")
+        commands = lines.Commands(client, self._printer.show)
+        await commands.run("/who")
+        if state.phase != "joined":
+            self._printer.show(Notice(message=f"the call is {state.phase}"))
+        if state.audio.muted:
+            self._printer.show(Notice(message="you are muted: /unmute when you want to speak"))
+        return state.seq
+
+    def _leave(self) -> None:
+        """Told to leave; told twice, without a goodbye."""
+        task = self._loop.create_task(self._ask_to_leave(now=self._told_to_leave))
+        self._told_to_leave = True
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def _ask_to_leave(self, *, now: bool) -> None:
+        if self._client is not None:
+            with contextlib.suppress(ControlError, EngineGone):
+                await self._client.call(schema.Leave(now=now))
+
+    def _broken(self, error: OSError) -> None:
+        """Whoever read our lines is gone: there is nobody to be in the call for. Called on another thread."""
+        self._output_error = error
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._leave)
+
+    def _check_output(self) -> None:
+        error = self._output_error
+        if error is not None and error.errno not in (errno.EPIPE, errno.EIO):
+            raise OutputLost(f"standard output cannot be written: {(error.strerror or 'unknown reason').lower()}")
+
+
+async def wait_until_joined(call: str, *, as_json: bool) -> int:
+    """Show what happens until the call is joined, or was not; the exit code. Interrupted, the call is left."""
+    client = await ControlClient.connect(socket_path(call))
+    words, errors = LineWriter(1, on_broken=lambda _: None), LineWriter(2, on_broken=lambda _: None)
+    printer = lines.Printer(words.write, errors.write, as_json=as_json)
+    try:
+        await client.call(schema.Subscribe(since=0))
+        async for envelope in client.events():
+            event = envelope.data
+            printer.show(event)
+            if isinstance(event, Joined):
+                return 0
+            if isinstance(event, Left):
+                return EXIT_CODES[event.reason] or 1
+    except asyncio.CancelledError:
+        with contextlib.suppress(TuiconfError):
+            await client.call(schema.Leave(now=True))
+        raise
+    finally:
+        await client.close()
+        words.close()
+        errors.close()
+    raise EngineGone("the engine has ended without a word: the call is over")

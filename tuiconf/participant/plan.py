@@ -1,0 +1,176 @@
+"""What was asked for on the command line and in the settings: checked, before anything is touched."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from tuiconf import config as settings
+from tuiconf import paths
+from tuiconf.adapters import private_files
+from tuiconf.adapters.audio import AudioSpecError, InputSpec, Kind, OutputSpec, parse_input, parse_output
+from tuiconf.adapters.relay import check_library
+from tuiconf.conference.content import MAX_CHAT_CHARACTERS
+from tuiconf.conference.policy import RoomRules
+from tuiconf.errors import UsageError
+from tuiconf.identity.link import Link, LinkError, new_link, parse_link, parse_relay
+
+# A link has some 200 characters.
+MAX_LINK_FILE_BYTES: Final = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Plan:
+    """What was asked for, checked as far as it can be without touching the network or a device."""
+
+    link: Link
+    creator: bool
+    config: settings.Config
+    config_path: Path | None
+    rules: RoomRules
+    source: InputSpec
+    source_name: str
+    sink: OutputSpec
+    sink_name: str
+    # Nobody said where sound comes from or goes to: the sound card, if there is one.
+    source_optional: bool
+    sink_optional: bool
+    headless: bool
+    stdio: bool
+    detach: bool
+    as_json: bool
+    log_json: bool
+    say: tuple[str, ...]
+    seconds: float | None
+    keep_trying: bool
+    eavesdrop: bool
+
+    @property
+    def uses_standard_streams(self) -> bool:
+        """Whether sound goes over standard input or output."""
+        return Kind.STANDARD in (self.source.kind, self.sink.kind)
+
+    @property
+    def reads_commands(self) -> bool:
+        """Whether standard input is for commands and chat."""
+        return not (self.headless or self.stdio or self.detach) and self.source.kind is not Kind.STANDARD
+
+
+def make_plan(args: argparse.Namespace, *, link: Link | None = None) -> Plan:
+    """The plan for parsed options. `link`: the one that was made for them already.
+
+    Raises:
+        UsageError: something typed or configured cannot be used.
+        FileError: a file it names cannot be read.
+    """
+    config = settings.load(args.config or paths.config_file(), must_exist=args.config is not None)
+    if args.quic is not None:
+        config = msgspec.structs.replace(config, network=settings.Network(quic=args.quic))
+    check_library(config.network.quic)
+    unattended = args.headless or args.stdio
+    source_name = _given(args.audio_in, config.audio.input, unattended=unattended)
+    sink_name = _given(args.audio_out, config.audio.output, unattended=unattended)
+    plan = Plan(
+        link=link or _link(args),
+        creator=args.command == "host",
+        config=config,
+        config_path=args.config,
+        rules=_rules(args, config.room),
+        source=_input(source_name),
+        source_name=source_name,
+        sink=parse_output(sink_name),
+        sink_name=sink_name,
+        source_optional=args.audio_in is None and config.audio.input == settings.SOUND_CARD,
+        sink_optional=args.audio_out is None and config.audio.output == settings.SOUND_CARD,
+        headless=args.headless,
+        stdio=args.stdio,
+        detach=args.detach,
+        as_json=args.json,
+        log_json=args.log == "json",
+        say=tuple(_chat_line(text) for text in args.say),
+        seconds=args.seconds,
+        keep_trying=args.wait,
+        eavesdrop=args.eavesdrop_after_removal,
+    )
+    _check_streams(plan)
+    return plan
+
+
+def load_config(path: Path | None) -> settings.Config:
+    """The settings, once more.
+
+    Raises:
+        ConfigError: they cannot be used as they are now.
+    """
+    return settings.load(path or paths.config_file(), must_exist=path is not None)
+
+
+def _link(args: argparse.Namespace) -> Link:
+    if args.command == "host":
+        return new_link(parse_relay(args.relay), args.room, rng=os.urandom)
+    if (args.link is None) is (args.link_file is None):
+        raise UsageError("say which room: a link, or --link-file FILE")
+    return parse_link(args.link if args.link is not None else _read_link(args.link_file))
+
+
+def _read_link(path: Path) -> str:
+    data = private_files.read(path, max_bytes=MAX_LINK_FILE_BYTES, secret=False)
+    if data is None:
+        raise UsageError(f"{path}: there is no such file")
+    try:
+        return data.decode().strip()
+    except UnicodeDecodeError as error:
+        raise LinkError(f"{path}: not a link") from error
+
+
+def _rules(args: argparse.Namespace, room: settings.Room) -> RoomRules:
+    """Options of the command line come first; who joins sets no rules."""
+    return RoomRules(
+        lobby=getattr(args, "lobby", None) or room.lobby,
+        admit=room.admit,
+        remove=room.remove,
+        record=room.record,
+        successors=tuple(room.successors),
+    )
+
+
+def _input(name: str) -> InputSpec:
+    spec = parse_input(name)
+    if spec.kind is Kind.COMMAND and shutil.which(spec.argv[0]) is None:
+        raise AudioSpecError(f"cmd: there is no command {spec.argv[0]}")
+    return spec
+
+
+def _given(option: str | None, setting: str, *, unattended: bool) -> str:
+    """What was asked for; without a word about it a machine nobody sits at is silent."""
+    if option is not None:
+        return option
+    return "null" if unattended and setting == settings.SOUND_CARD else setting
+
+
+def _chat_line(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError("--say takes text in UTF-8") from error
+    if not 0 < len(text) <= MAX_CHAT_CHARACTERS:
+        raise UsageError(f"--say takes 1 to {MAX_CHAT_CHARACTERS} characters")
+    return text
+
+
+def _check_streams(plan: Plan) -> None:
+    """Standard input and output serve one purpose each."""
+    if plan.sink.kind is Kind.STANDARD and plan.as_json:
+        raise AudioSpecError("--audio-out - and --json would both write to standard output: choose one")
+    if plan.uses_standard_streams and plan.stdio:
+        raise AudioSpecError("--stdio needs standard input and output for itself: send sound another way")
+    if plan.uses_standard_streams and plan.detach:
+        raise AudioSpecError("--detach leaves standard input and output behind: send sound another way")
+    if plan.detach and (plan.headless or plan.stdio):
+        raise UsageError("--detach goes without --headless and --stdio: it is headless by itself")
