@@ -158,7 +158,10 @@ class CallRecorder:
 
     def packet(self, leaf: int, counter: int, payload: bytes, *, now: float) -> None:
         """A frame of whoever is at this leaf."""
-        track, recording = self._tracks.get(leaf), self._recording
+        recording = self._recording
+        if leaf not in self._tracks and self._engine.session.may_record(leaf):
+            self._refresh()  # their word that they may be recorded has come
+        track = self._tracks.get(leaf)
         if track is None or recording is None:
             return
         if counter < track.last - RESTARTED_FRAMES:
