@@ -68,15 +68,16 @@ async def _attach(call: str, *, as_json: bool) -> int:
 
 def run_engine(args: argparse.Namespace) -> int:
     """The process of an engine that `run_call` has launched."""
+    ready = launch.Ready(args.ready)
     try:
         given = launch.receive(args.handoff)
         plan = make_plan(given.args, link=given.link)
         trust = RelayTrust(KnownRelays(paths.known_relays_file(), rng=os.urandom))
-        setting = _setting(plan, given.identity, trust, front_end_expected=not plan.detach)
+        setting = _setting(plan, given.identity, trust, launched=True)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_engine(plan, setting, args.ready))
+            return runner.run(_engine(plan, setting, ready))
     except TuiconfError as error:
-        launch.tell_failure(args.ready, error)
+        ready.failed(error)
         raise
 
 
@@ -84,9 +85,9 @@ async def _here(plan: Plan, setting: Setting) -> int:
     return await InThisProcess(plan, setting).run()
 
 
-async def _engine(plan: Plan, setting: Setting, ready: int) -> int:
+async def _engine(plan: Plan, setting: Setting, ready: launch.Ready) -> int:
     engine = EngineProcess(plan, setting, lambda _: None)
-    return await engine.run(lambda: launch.tell_ready(ready, setting.call))
+    return await engine.run(lambda: ready.listening(setting.call))
 
 
 async def _follow(call: str, plan: Plan) -> int:
@@ -102,7 +103,7 @@ async def _follow(call: str, plan: Plan) -> int:
 # --- before the call
 
 
-def _setting(plan: Plan, identity: Identity, trust: RelayTrust, *, front_end_expected: bool = False) -> Setting:
+def _setting(plan: Plan, identity: Identity, trust: RelayTrust, *, launched: bool = False) -> Setting:
     from importlib.metadata import version
 
     return Setting(
@@ -112,7 +113,8 @@ def _setting(plan: Plan, identity: Identity, trust: RelayTrust, *, front_end_exp
         trust=trust,
         library=opus.load(plan.config.audio.opus),
         has_terminal=_has_terminal(),
-        front_end_expected=front_end_expected,
+        launched=launched,
+        front_end_expected=launched and not plan.detach,
     )
 
 

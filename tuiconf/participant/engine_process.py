@@ -15,7 +15,7 @@ from tuiconf.adapters.relay import Offered
 from tuiconf.adapters.systemd import ServiceManager
 from tuiconf.adapters.trust import RelayTrust
 from tuiconf.conference.eavesdrop import Eavesdropper
-from tuiconf.conference.events import Event, Failed, Joined, LeftReason, Reconnected, Reconnecting, RoomCreated
+from tuiconf.conference.events import Event, Failed, Joined, Left, LeftReason, Reconnected, Reconnecting, RoomCreated
 from tuiconf.conference.membership import Self
 from tuiconf.conference.session import Session
 from tuiconf.conference.sound import Sound
@@ -45,6 +45,8 @@ class Setting:
     library: opus.Opus
     # The terminal this process began in is gone when it is told to hang up; without one that means: read the settings.
     has_terminal: bool
+    # Nobody reads what this process prints: all there is to say are events.
+    launched: bool = False
     # A person's front end is about to attach: without one, the call ends soon.
     front_end_expected: bool = False
 
@@ -88,6 +90,11 @@ class EngineProcess:
         watchdog = asyncio.create_task(self._watch())
         try:
             reason = await self.engine.run()
+        except TuiconfError as error:
+            if self._setting.launched:
+                self.service.on_event(Failed(code=error.code, message=str(error), fatal=True))
+                self.service.on_event(Left(reason=LeftReason.FAILED))
+            raise
         finally:
             self._manager.stopping()
             await self._recorder.close()

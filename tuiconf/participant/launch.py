@@ -108,14 +108,28 @@ def receive(handoff: int) -> Given:
     return Given(args=argparse.Namespace(**options), link=parse_link(given.link), identity=identity)
 
 
-def tell_ready(ready: int, call: str) -> None:
-    """The engine listens."""
-    _tell(ready, _Ready(call=call))
+class Ready:
+    """The pipe to whoever launched us: one line, that we listen or why not. They may have gone."""
 
+    def __init__(self, fd: int) -> None:
+        self._fd: int | None = fd
 
-def tell_failure(ready: int, error: TuiconfError) -> None:
-    """The engine could not start."""
-    _tell(ready, _Ready(error=str(error), usage=isinstance(error, UsageError)))
+    def listening(self, call: str) -> None:
+        """Clients can connect."""
+        self._tell(_Ready(call=call))
+
+    def failed(self, error: TuiconfError) -> None:
+        """We could not start. After `listening`, events tell what goes wrong."""
+        self._tell(_Ready(error=str(error), usage=isinstance(error, UsageError)))
+
+    def _tell(self, ready: _Ready) -> None:
+        fd, self._fd = self._fd, None
+        if fd is None:
+            return
+        with contextlib.suppress(OSError):
+            os.write(fd, msgspec.msgpack.encode(ready))
+        with contextlib.suppress(OSError):
+            os.close(fd)
 
 
 _PATHS: Final = ("config", "link_file")
@@ -155,11 +169,3 @@ def _read_line(fd: int) -> bytes:
             return data
         data += more
     return b""
-
-
-def _tell(fd: int, ready: _Ready) -> None:
-    """Whoever waits may have gone."""
-    with contextlib.suppress(OSError):
-        os.write(fd, msgspec.msgpack.encode(ready))
-    with contextlib.suppress(OSError):
-        os.close(fd)
