@@ -193,6 +193,7 @@ class StreamStats(msgspec.Struct, frozen=True, kw_only=True):
     buffer_ms: float
     delay_ms_p50: float | None  # of the last 10 s, capture to play-out; None until the sender's clock is known
     delay_ms_p95: float | None
+    spoke_s: float = 0.0  # how long they spoke, pauses between words included
 
 
 class AudioStats(Event, frozen=True, kw_only=True, tag="audio_stats"):
