@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 
 import pytest
 from hypothesis import given
@@ -128,3 +129,46 @@ async def test_the_real_clock_gives_ticks_too() -> None:
     ticks = Ticker(period_s=0.001)
     seen = [await anext(ticks) for _ in range(5)]
     assert seen == sorted(set(seen))
+
+
+async def test_the_loop_itself_can_call_for_each_tick_until_it_is_cancelled() -> None:
+    ticks, seen = Ticker(period_s=0.001), list[int]()
+    running = asyncio.create_task(ticks.run(seen.append))
+    await asyncio.sleep(0.05)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    count = len(seen)
+    assert count >= 3
+    assert seen == sorted(set(seen))
+    await asyncio.sleep(0.02)
+    assert len(seen) == count
+
+
+async def test_a_call_that_fails_ends_the_ticks_and_is_raised() -> None:
+    seen: list[int] = []
+
+    def step(tick: int) -> None:
+        seen.append(tick)
+        if len(seen) == 3:
+            raise ValueError("three")
+
+    with pytest.raises(ValueError, match="three"):
+        await Ticker(period_s=0.001).run(step)
+    await asyncio.sleep(0.02)
+    assert len(seen) == 3
+
+
+async def test_called_ticks_are_not_early_and_do_not_drift() -> None:
+    ticks = Ticker(period_s=0.01)
+    late: list[float] = []
+    start = time.monotonic()
+
+    def step(tick: int) -> None:
+        late.append(time.monotonic() - start - 0.01 * tick)
+
+    running = asyncio.create_task(ticks.run(step))
+    await asyncio.sleep(0.3)
+    running.cancel()
+    assert min(late) >= 0
+    assert min(late[-10:]) < 0.008

@@ -110,6 +110,7 @@ class Engine:
         self._stats_tick = self._timers_tick = 0
         self._faults: set[str] = set()
         self._leave_by: float | None = None  # we leave once what was typed is said, and by then at the latest
+        self._people: dict[int, tuple[str, str]] = {}  # by leaf: those whose sound may be heard
         self._undecryptable_before = 0
         self._undecryptable = False
         self._reason: LeftReason | None = None  # why we leave, when it is not by our user's wish
@@ -214,6 +215,8 @@ class Engine:
                     task.cancel()
         finally:
             await self._close()
+        if self._people:
+            self._tell_stats()
         self._on_event(Left(reason=reason))
         return reason
 
@@ -293,14 +296,16 @@ class Engine:
     # --- the tick
 
     async def _tick_forever(self) -> None:
-        async for tick in self._ticker:
-            at = _instant()
-            self.ticks = tick
-            for step in (self._receive, self._capture, self._play, self._see_to_timers, self._see_to_connection):
-                try:
-                    step(tick, at)
-                except Exception as fault:  # noqa: BLE001 - see _contain
-                    self._contain(fault)
+        await self._ticker.run(self._tick)
+
+    def _tick(self, tick: int) -> None:
+        at = _instant()
+        self.ticks = tick
+        for step in (self._receive, self._capture, self._play, self._see_to_timers, self._see_to_connection):
+            try:
+                step(tick, at)
+            except Exception as fault:  # noqa: BLE001 - see _contain
+                self._contain(fault)
 
     def _receive(self, _tick: int, at: Instant) -> None:
         if self._connection is not None:
@@ -382,13 +387,13 @@ class Engine:
     def _each_second(self, at: Instant) -> None:
         self._sound.housekeep(now=at.now)
         self._session.expire(at)
-        membership = self._session.membership
-        if membership is None:
+        if self._session.membership is None:
             return
-        counts = self._sound.undecryptable
-        self._watch_undecryptable(sum(counts.values()))
+        self._watch_undecryptable(sum(self._sound.undecryptable.values()))
+        self._tell_stats()
+
+    def _tell_stats(self) -> None:
         level = self._sound.level_dbfs
-        people = {who.leaf: (who.name, who.fingerprint) for who in membership.people()}
         self._on_event(
             AudioStats(
                 frames_sent=self._sound.frames_sent,
@@ -396,11 +401,16 @@ class Engine:
                 level_dbfs=None if level <= SILENCE_DBFS else round(level, 1),
                 rtt_ms=self._connection.rtt_ms if self._connection is not None else None,
                 repeats=self._sound.repeats,
-                undecryptable=counts,
+                undecryptable=self._sound.undecryptable,
                 ticks_skipped=self._ticker.skipped,
-                streams=self._sound.streams(people),
+                streams=self._sound.streams(self._people),
             )
         )
+
+    def _remember_people(self) -> None:
+        membership = self._session.membership
+        people = membership.people() if membership is not None else ()
+        self._people = {who.leaf: (who.name, who.fingerprint) for who in people}
 
     def _watch_undecryptable(self, total: int) -> None:
         """A change of state, not a line for each frame."""
@@ -421,7 +431,10 @@ class Engine:
                     if self._connection is not None:
                         self._connection.send(message)
                 case InstallKeys():
+                    if effect.removal:
+                        self._tell_stats()  # the last of those who go
                     self._sound.install(effect, now=time.monotonic())
+                    self._remember_people()
                     self._joined.set()
                     if self._call.eavesdropper is not None:
                         self._call.eavesdropper.install(effect)
