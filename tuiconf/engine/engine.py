@@ -57,7 +57,7 @@ MAX_FAULTS_TOLD: Final = 16
 
 TICKS_PER_SECOND: Final = 50
 
-# The session's timers are looked at every 100 ms: its shortest time is 200 ms.
+# The session's timers, and whether the relay is still there, are looked at every 100 ms: the shortest time is 200 ms.
 TIMER_TICKS: Final = 5
 
 
@@ -322,11 +322,11 @@ class Engine:
                 self._perform(self._session.handle_timer(at))
             self._leave_if_said(at.now)
 
-    def _see_to_connection(self, _tick: int, at: Instant) -> None:
+    def _see_to_connection(self, tick: int, at: Instant) -> None:
         connection = self._connection
         if connection is not None:
             connection.flush(at.now)
-            if connection.is_lost(at.now):
+            if tick % TIMER_TICKS == 0 and connection.is_lost(at.now):
                 self._lost.set()
 
     def _contain(self, fault: Exception) -> None:
