@@ -88,14 +88,13 @@ class _Voice:
 
     __slots__ = (
         *("clock", "detector", "frame", "heard_at", "level_dbfs", "received", "receiver", "reported_loss"),
-        *("since_epoch", "sounding", "spoke_frames"),
+        *("since_epoch", "sounding"),
     )
 
     def __init__(self, opus: Opus, since_epoch: int) -> None:
         self.detector = SpeakingDetector()
         self.frame: Pcm | None = None  # what was heard in the last tick
         self.level_dbfs = SILENCE_DBFS
-        self.spoke_frames = 0
         self.receiver = Receiver(opus)
         self.clock = SenderClock()
         self.since_epoch = since_epoch
@@ -282,9 +281,9 @@ class Sound:
     def _new_voice(self, leaf: int, since: int) -> _Voice:
         if len(self._voices) >= MAX_RECEIVERS:
             oldest = min(self._voices, key=lambda other: self._voices[other].heard_at)
-            self._spoke_frames[oldest] = self._voices.pop(oldest).spoke_frames
+            self._spoke_frames[oldest] = self._voices.pop(oldest).detector.spoken_frames
         voice = self._voices[leaf] = _Voice(self._opus, since)
-        voice.spoke_frames = self._spoke_frames.pop(leaf, 0)
+        voice.detector.spoken_frames = self._spoke_frames.pop(leaf, 0)
         return voice
 
     def _receive_report(self, sealed: bytes, now: float) -> None:
@@ -314,7 +313,7 @@ class Sound:
             if pcm is not None:
                 voice.frame = pcm
                 voice.level_dbfs = rms_dbfs(pcm)
-                voice.spoke_frames += voice.detector.update(voice.level_dbfs, now=now)
+                voice.detector.update(voice.level_dbfs, now=now)
                 if (volume := self.volumes.get(leaf)) is not None:
                     pcm = pcm * np.float32(volume.gain)
                 sounds.append(pcm)
@@ -379,5 +378,5 @@ class Sound:
             buffer_ms=round(statistics.jitter.depth_ms, 1),
             delay_ms_p50=p50,
             delay_ms_p95=p95,
-            spoke_s=round(voice.spoke_frames * FRAME_S, 2),
+            spoke_s=round(voice.detector.spoken_frames * FRAME_S, 2),
         )

@@ -46,9 +46,12 @@ def _dbfs(amplitude: float) -> float:
 class SpeakingDetector:
     """Whether one participant is speaking, from the levels of the frames; holds through the gaps between words."""
 
-    __slots__ = ("_floor", "_loud_frames", "_loud_until", "_previous")
+    __slots__ = ("_floor", "_gap_frames", "_loud_frames", "_loud_until", "_previous", "spoken_frames")
 
     def __init__(self) -> None:
+        self.spoken_frames = 0
+        """Frames of speech so far: those between words count, those after the last word do not."""
+        self._gap_frames = 0
         self._floor = MOST_NOISE_DBFS
         self._previous: float | None = None
         self._loud_frames = 0
@@ -63,7 +66,18 @@ class SpeakingDetector:
             self._loud_frames += 1
         if self._loud_frames >= ATTACK_FRAMES:
             self._loud_until = now + HOLD_S
-        return self.speaking(now=now)
+        speaking = self.speaking(now=now)
+        self._count(speaking)
+        return speaking
+
+    def _count(self, speaking: bool) -> None:
+        if self._loud_frames == ATTACK_FRAMES:  # so those before were speech as well, and no pause
+            self.spoken_frames += max(self._gap_frames, ATTACK_FRAMES - 1) + 1
+            self._gap_frames = 0
+        elif self._loud_frames > ATTACK_FRAMES:
+            self.spoken_frames += 1
+        else:
+            self._gap_frames = self._gap_frames + 1 if speaking else 0
 
     def speaking(self, *, now: float) -> bool:
         """Whether somebody is speaking, also when no frames come any more."""
