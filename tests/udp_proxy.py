@@ -116,6 +116,7 @@ class UdpProxy:
         self.up_link: Link | None = None  # instead of `link`, from client to relay
         self.down_link: Link | None = None
         self.blackout = False
+        self.source: str | None = None  # the address that packets come from, as the relay sees it
         self.counters: dict[Direction, Counters] = {"up": Counters(), "down": Counters()}
         self.captured: deque[Captured] = deque()
         self.capture_dropped = 0
@@ -167,8 +168,12 @@ class UdpProxy:
             self._transport.close()
             self._transport = None
 
-    def rebind(self) -> None:
-        """Give every client a new port towards the relay: what a NAT does that forgot them."""
+    def rebind(self, host: str | None = None) -> None:
+        """Give every client a new port towards the relay: what a NAT does that forgot them.
+
+        With `host`, from another address of this machine (127.0.0.2, say): what happens on a change of network.
+        """
+        self.source = host or self.source
         for client in self._clients.values():
             client.rebind()
 
@@ -282,7 +287,9 @@ class _Client:
     async def _open(self) -> None:
         loop = asyncio.get_running_loop()
         self._transport, _ = await loop.create_datagram_endpoint(
-            lambda: _Up(self.proxy, self), remote_addr=self.proxy.upstream
+            lambda: _Up(self.proxy, self),
+            local_addr=(self.proxy.source, 0) if self.proxy.source is not None else None,
+            remote_addr=self.proxy.upstream,
         )
         for data in self._waiting:
             self._transport.sendto(data)

@@ -38,9 +38,9 @@ class Network:
         """Where clients connect to instead of the relay."""
         return self.proxy.address[1]
 
-    def rebind(self) -> None:
-        """As a NAT that forgot everybody: from now on they come from other ports."""
-        self._loop.call_soon_threadsafe(self.proxy.rebind)
+    def rebind(self, host: str | None = None) -> None:
+        """As a NAT that forgot everybody: from now on they come from other ports, or from another address."""
+        self._loop.call_soon_threadsafe(self.proxy.rebind, host)
 
     def move_relay(self, relay: Address) -> None:
         """From now on the relay is elsewhere, as when its name gets another address."""
