@@ -8,6 +8,7 @@ import msgspec
 
 from tuiconf.conference.events import (
     AudioStats,
+    Caller,
     ChatReceived,
     CommitRefused,
     Eavesdropped,
@@ -40,6 +41,7 @@ __all__ = [
     "AudioChanged",
     "AudioStats",
     "CallEvent",
+    "Caller",
     "ChatReceived",
     "ChatSent",
     "CommitRefused",
@@ -119,8 +121,9 @@ class RecordingChanged(Event, frozen=True, kw_only=True, tag="recording_changed"
 
 
 class Played(Event, frozen=True, kw_only=True, tag="played"):
-    """What `play` was given has been sent to its end, or was stopped."""
+    """What `play` was given has been sent to its end, or was stopped. `number` is what `play` was answered with."""
 
+    number: int
     path: str
     finished: bool
 

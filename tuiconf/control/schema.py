@@ -11,8 +11,9 @@ from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar
 
 import msgspec
 
-from tuiconf.conference.content import MAX_CHAT_CHARACTERS
+from tuiconf.conference.content import MAX_CHAT_CHARACTERS as MAX_CHAT_CHARACTERS
 from tuiconf.conference.events import AudioStats, Caller, Person, PolicyChanged
+from tuiconf.config import Fingerprint
 from tuiconf.control.events import AudioChanged, Envelope, RecordingChanged
 
 # Raised whenever a client of the version before would misunderstand something; additions do not raise it.
@@ -25,6 +26,9 @@ ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
 Decibels = Annotated[float, msgspec.Meta(ge=-60.0, le=24.0)]
 Participant = Annotated[int, msgspec.Meta(ge=0, le=(1 << 32) - 1)] | ShortText
 """A participant: the number of their leaf, their whole name, or the beginning of their fingerprint."""
+
+# What fits into one line (`rpc.MAX_LINE_BYTES`); more belong into the settings.
+MAX_ALLOWED: Final = 1024
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +108,7 @@ class State(Result, frozen=True, kw_only=True):
     callers: tuple[Caller, ...]
     audio: AudioChanged
     volumes: tuple[Volume, ...]
+    playing: int | None  # the number of what `play` was given
     recording: RecordingChanged | None
     chat: tuple[ChatLine, ...]
     attached: int
@@ -297,11 +302,17 @@ class AudioSet(Request[AudioChanged], frozen=True, kw_only=True, forbid_unknown_
     muted: bool | None = None
 
 
-class Play(Request[Done], frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Send a file, or whatever else an input can be, besides the input; the event `played` tells when it is over."""
+class Playing(Result, frozen=True, kw_only=True):
+    """It is being sent; the event `played` with this number tells when that is over."""
+
+    number: int
+
+
+class Play(Request[Playing], frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Send a file, or whatever else an input can be, besides the input, in place of what was played before."""
 
     method = "play"
-    result = Done
+    result = Playing
 
     path: ShortText
 
@@ -413,6 +424,18 @@ class LobbySet(Request[Done], frozen=True, kw_only=True, forbid_unknown_fields=T
     lobby: Literal["off", "unknown", "everyone"]
 
 
+class AllowSet(Request[Done], frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whom this participant knows, besides those in its settings: a lobby for `unknown` people lets them in by itself.
+
+    Of those that were given before, whoever is not named is no longer known. It needs the right to admit.
+    """
+
+    method = "allow.set"
+    result = Done
+
+    fingerprints: Annotated[list[Fingerprint], msgspec.Meta(max_length=MAX_ALLOWED)]
+
+
 class HandOver(Request[Done], frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Make someone else the host in one's place."""
 
@@ -440,7 +463,7 @@ METHODS: Final[Mapping[str, type[AnyRequest]]] = {
         *(Leave, ChatSend, HandRaise, HandLower, GetRoster, GetStats),
         *(Mute, Unmute, PushToTalkDown, PushToTalkUp, Deafen, Undeafen, AudioSet, Play, PlayStop, SoundIn, SoundOut),
         *(RecordStart, RecordStop),
-        *(Admit, Deny, Remove, Lock, Unlock, LobbySet, HandOver, MuteRequest),
+        *(Admit, Deny, Remove, Lock, Unlock, LobbySet, AllowSet, HandOver, MuteRequest),
     )
 }
 """Every method, by its name."""

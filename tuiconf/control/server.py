@@ -68,7 +68,8 @@ class ControlServer:
             unready.chmod(private_files.FILE_MODE)
             listener.listen()
             unready.rename(self._path)
-            self._server = await asyncio.start_unix_server(self._serve, sock=listener)
+            # Little is read ahead of what is done: a stream of sound that a client ends is not heard for seconds more.
+            self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=READ_BYTES)
         except OSError as error:
             listener.close()
             unready.unlink(missing_ok=True)

@@ -88,6 +88,8 @@ class CallService:
     def __init__(self, about: About, front_end: Callable[[Event], None]) -> None:
         """`front_end` is told every event as well, first: a front end in this process needs no socket."""
         self.history = History()
+        self.allowed: frozenset[str] = frozenset()
+        """Fingerprints of those whom clients say this participant knows."""
         self._about = about
         self._front_end = front_end
         self._engine: Engine | None = None
@@ -98,6 +100,8 @@ class CallService:
         self._stats: AudioStats | None = None
         self._reconnections = 0
         self._attached: set[object] = set()
+        self._play_number = 0  # of what was played last: one thing at a time is
+        self._is_playing = False
         self._talking: set[object] = set()  # whose push-to-talk key is down
         self._lost_terminal: asyncio.TimerHandle | None = None
         self._levels: asyncio.TimerHandle | None = None
@@ -125,7 +129,8 @@ class CallService:
 
     def played(self, path: str, finished: bool) -> None:
         """What was played is over."""
-        self.on_event(Played(path=path, finished=finished))
+        self._is_playing = False
+        self.on_event(Played(number=self._play_number, path=path, finished=finished))
 
     def _follow(self, event: Event) -> None:
         match event:
@@ -286,6 +291,8 @@ class CallService:
                 engine.ask(lambda session, at: session.lock(False, at))
             case schema.LobbySet(lobby=lobby):
                 engine.ask(lambda session, at: session.set_lobby(lobby, at))
+            case schema.AllowSet(fingerprints=fingerprints):
+                self.allowed = frozenset(fingerprints)
             case schema.HandOver(participant=who):
                 engine.ask(lambda session, at: session.hand_over(self._leaf(who), at))
             case schema.MuteRequest(participant=who):
@@ -302,7 +309,9 @@ class CallService:
                 spec = parse_input(path)
                 if spec.kind is Kind.STANDARD:
                     raise AudioSpecError("standard input is not the engine's to play: name a file or a command")
-                await self._call.outgoing.play(open_source(spec), path)
+                await self._call.outgoing.play(open_source(spec), path)  # tells the end of what was played before
+                self._play_number, self._is_playing = self._play_number + 1, True
+                return schema.Playing(number=self._play_number)
             case schema.RecordStart():
                 return await self._recording.start(request)
             case schema.RecordStop():
@@ -472,6 +481,7 @@ class CallService:
                 schema.Volume(leaf=leaf, volume_db=volume.db, muted=volume.muted)
                 for leaf, volume in self._call.sound.volumes.items()
             ),
+            playing=self._play_number if self._is_playing else None,
             recording=self._recording.state,
             chat=self.history.chat,
             attached=len(self._attached),

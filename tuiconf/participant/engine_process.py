@@ -192,7 +192,7 @@ class EngineProcess:
             keys,
             creator=plan.creator,
             rules=plan.rules,
-            known=lambda fingerprint: fingerprint in self._allowed,
+            known=lambda fingerprint: fingerprint in self._allowed or fingerprint in self.service.allowed,
             recordable=config.me.allow_recording,
         )
         audio = config.audio
