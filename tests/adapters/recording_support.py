@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -71,7 +71,14 @@ def send(speakers: list[Speaker], opus: Opus, *, seed: int = 0) -> list[Sent]:
     return sorted(sent, key=lambda item: item[0])
 
 
-async def record(recording: Recording, sent: list[Sent], *, seconds: float, speed: float = 40.0) -> None:
+async def record(
+    recording: Recording,
+    sent: list[Sent],
+    *,
+    seconds: float,
+    speed: float = 40.0,
+    progress: Callable[[float], None] = lambda _: None,
+) -> None:
     """Hand it all to a recording, faster than it happens. Does not close it."""
     due = 0.0
     for speaker in {id(speaker): speaker for _, speaker, *_ in sent}.values():
@@ -80,6 +87,7 @@ async def record(recording: Recording, sent: list[Sent], *, seconds: float, spee
         while arrival > due:
             due += 1
             recording.housekeep(NOW + due - 1)
+            progress(due - 1)
             await asyncio.sleep(1 / speed)
         if captured is not None:
             recording.clock(speaker.name, counter, UNIX + captured, now=NOW + arrival)

@@ -20,6 +20,9 @@ SIDECAR: Final = "recording.json"
 # Every participant of the largest room, twice. A member who joins again and again would otherwise fill the folder.
 MAX_TRACKS: Final = 2_000
 
+# An Ogg stream's number, unlike any track's: some tools have trouble with 0.
+MIX_SERIAL: Final = MAX_TRACKS + 1
+
 # Files open at once, each a descriptor (of 1,024), and a thread when encrypted: the relay forwards fewer voices.
 MAX_OPEN: Final = 64
 
@@ -47,7 +50,7 @@ class Writer:
         self._split = split
         self._tracks: dict[Hashable, Track] = {}
         self._mixdown = mixdown
-        self._mix = Reel(folder, stem="mix", title="mix", serial=0, split=split, pre_skip=2 * PRE_SKIP)
+        self._mix = Reel(folder, stem="mix", title="mix", serial=MIX_SERIAL, split=split, pre_skip=2 * PRE_SKIP)
         sidecar.mix = self._mix.parts
         self._saved_at = 0.0
         self._save_sidecar()
