@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 USAGE_EXIT: Final = 2
 FAILURE_EXIT: Final = 1
+
+# The commands whose --json is a line for each event.
+_CALLS: Final = ("host", "join", "attach")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,7 +51,12 @@ def _parse_and_run(argv: Sequence[str] | None) -> int:
         args = parser.parse_args(argv)
     except SystemExit as stop:  # argparse has said why
         return stop.code if isinstance(stop.code, int) else USAGE_EXIT
-    return _run(args, parser)
+    try:
+        return _run(args, parser)
+    except TuiconfError as error:
+        if args.command in _CALLS and args.json:
+            _tell_event(error)
+        raise
 
 
 def _run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -105,6 +114,15 @@ def _completion(args: argparse.Namespace) -> int:
 
     print_to(sys.stdout, shellcode(["tuiconf"], shell=args.shell))
     return 0
+
+
+def _tell_event(error: TuiconfError) -> None:
+    """Whoever reads a call's events is told by one as well why there is no call."""
+    from tuiconf.conference.events import Failed
+
+    event = Failed(code=error.code, message=str(error), fatal=True)
+    with contextlib.suppress(TuiconfError):  # nobody reads them, which is what went wrong
+        print_to(sys.stdout, event.to_json().decode() + "\n")
 
 
 def _fail(error: TuiconfError, code: int) -> int:

@@ -46,8 +46,9 @@ RETRY_SHARE: Final = 0.15
 SHORTEST_RETRY_S: Final = 0.1
 LONGEST_RETRY_S: Final = 10.0
 
-# A connection that held for so long was a good one; one that did not counts as more of the same trouble.
-GOOD_CONNECTION_S: Final = 10.0
+# A connection that held for so long was a good one: what comes after is new trouble,
+# and the next attempt comes soon. One that did not counts as more of the same.
+GOOD_CONNECTION_S: Final = 2.0
 
 # How long chat may take to reach the relay before we leave without it.
 LAST_WORDS_S: Final = 1.0

@@ -17,8 +17,9 @@ from tuiconf.adapters.journal import JournalLog
 from tuiconf.adapters.printing import OutputLost
 from tuiconf.adapters.standard_streams import LineWriter, typed_lines
 from tuiconf.conference.events import Event
-from tuiconf.control.schema import Request
+from tuiconf.control.schema import Detach, Request
 from tuiconf.control.service import CallService
+from tuiconf.errors import UsageError
 from tuiconf.participant.engine_process import EngineProcess, Setting
 from tuiconf.participant.plan import Plan
 from tuiconf.participant.stdio import StandardClient
@@ -34,6 +35,8 @@ class _Control:
 
     async def call(self, request: Request[R]) -> R:
         """Do what it says."""
+        if isinstance(request, Detach):
+            raise UsageError("the call lives in this process: start it with --detach, or at a terminal")
         result = await self._service.do(request)
         return msgspec.convert(result, request.result)
 
@@ -52,6 +55,7 @@ class InThisProcess:
         self._printer = lines.Printer(self._words.write, self._errors.write, as_json=plan.as_json)
         self._log = JournalLog(self._errors.write) if plan.log_json else None
         self._engine = EngineProcess(plan, setting, self._show)
+        self._client = StandardClient(self._engine.service, self._words) if plan.stdio else None
 
     async def run(self) -> int:
         """The call, from the first packet to the exit code.
@@ -67,15 +71,16 @@ class InThisProcess:
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
+            if self._client is not None:
+                await self._client.close()
             self._words.close()
             self._errors.close()
             self._check_output()
 
     def _beside(self) -> list[Coroutine[object, object, None]]:
         """What goes on beside the call."""
-        if self._plan.stdio:
-            client = StandardClient(self._engine.service, self._words)
-            return [client.write(), self._serve(client)]
+        if self._client is not None:
+            return [self._client.write(), self._serve(self._client)]
         return [self._read_commands()] if self._plan.reads_commands else []
 
     async def _serve(self, client: StandardClient) -> None:
@@ -88,7 +93,8 @@ class InThisProcess:
         commands = lines.Commands(_Control(self._engine.service), self._printer.show)
         async for line in typed_lines():
             await commands.run(line)
-        if commands.said:
+        # What was said is sent, and whoever makes a room is told its link, also when there is nothing to read.
+        if commands.said or self._plan.say or self._plan.creator:
             await self._engine.joined.wait()
         if self._plan.seconds is None:
             if not sys.stdin.isatty():
