@@ -96,12 +96,20 @@ class Speech(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
     )
 
 
+class Call(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How calls go."""
+
+    # Two minutes to come back after a connection was lost.
+    stay_without_terminal_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 120.0
+
+
 class Config(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings of a participant, each with the default that holds without a file."""
 
     me: Me = Me()
     audio: Audio = Audio()
     network: Network = Network()
+    call: Call = Call()
     room: Room = Room()
     recording: Recording = Recording()
     speech: Speech = Speech()

@@ -100,13 +100,20 @@ class ControlClient:
         except (OSError, ValueError, ControlError):
             pass  # it is gone, or not an engine of ours: the same to whoever waits
         finally:
-            for answer in self._waiting.values():
-                if not answer.done():
-                    answer.set_exception(EngineGone("the engine is gone"))
+            self._refuse_all(EngineGone("the engine is gone"))
             self._events.put_nowait(None)
+
+    def _refuse_all(self, error: TuiconfError) -> None:
+        """Nobody is answered any more; or one is not, and cannot be told apart."""
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(error)
 
     def _take(self, line: bytes) -> None:
         answer = rpc.parse_answer(line)
+        if answer.id is None and not isinstance(answer.error, msgspec.UnsetType):
+            self._refuse_all(_refusal(answer.error))
+            return
         if answer.method == "event" and not isinstance(answer.params, msgspec.UnsetType):
             self._keep(answer.params)
             return

@@ -55,6 +55,10 @@ class Service(Protocol):
         """This client's key."""
         ...
 
+    def contain(self, fault: Exception) -> None:
+        """A request ran into a bug of ours."""
+        ...
+
 
 class ClientSession:
     """`wake` is called when there is something to `take` and to write."""
@@ -62,7 +66,6 @@ class ClientSession:
     def __init__(self, service: Service, wake: Callable[[], None]) -> None:
         self._service = service
         self._wake = wake
-        self._subscribed = False
         self.outbox = Outbox(service.history.missed)
 
     async def line(self, line: bytes, *, streams: bool) -> SoundIn | SoundOut | None:
@@ -82,8 +85,13 @@ class ClientSession:
                 self._answer(request_id, Done())
                 return wanted
             self._answer(request_id, await self._do(wanted))
+            if isinstance(wanted, Subscribe) and wanted.since is not None:
+                self._service.history.repeat(self._subscription(wanted), wanted.since)
         except TuiconfError as error:
             self.refuse(error, request_id)
+        except Exception as fault:  # noqa: BLE001 - a bug of ours costs this request, and is told
+            self._service.contain(fault)
+            self.refuse(ControlError(ErrorNumber.INTERNAL, "a fault of this program: please report it"), request_id)
         return None
 
     def refuse(self, error: TuiconfError, request_id: rpc.Id | msgspec.UnsetType = None) -> None:
@@ -124,9 +132,13 @@ class ClientSession:
 
     def _subscribe(self, request: Subscribe) -> Subscribed:
         history = self._service.history
-        subscription = Subscription(self.outbox, wanted_names(request.events), self._wake)
+        subscription = self._subscription(request)
         history.unsubscribe(self.outbox)
-        return Subscribed(seq=history.subscribe(subscription, since=request.since))
+        history.subscribe(subscription)
+        return Subscribed(seq=history.seq if request.since is None else min(request.since, history.seq))
+
+    def _subscription(self, request: Subscribe) -> Subscription:
+        return Subscription(self.outbox, wanted_names(request.events), self._wake)
 
 
 def decode_params(request: rpc.Request) -> AnyRequest:

@@ -135,7 +135,10 @@ class Notice(Event, frozen=True, kw_only=True, tag="notice"):
 
 
 class EventsMissed(Event, frozen=True, kw_only=True, tag="events_missed"):
-    """This subscriber did not read fast enough: so many events and level updates were left out just before."""
+    """This subscriber did not read fast enough: so many events, and levels or statistics, were left out just before.
+
+    Who subscribes `since` a number that is too long ago is told how many numbers are gone.
+    """
 
     events: int
     levels: int

@@ -41,6 +41,8 @@ class History:
 
     seq: int = 0
     _ts: float = 0.0
+    _epoch: int | None = None
+    _forgotten: int = 0  # the number of the last event that is no longer kept
     _kept: deque[Envelope] = field(default_factory=lambda: deque(maxlen=MAX_EVENTS))
     _chat: deque[ChatLine] = field(default_factory=lambda: deque(maxlen=MAX_CHAT))
     _subscriptions: list[Subscription] = field(default_factory=list)
@@ -58,9 +60,11 @@ class History:
     def add(self, event: CallEvent, *, ts: float, epoch: int | None) -> None:
         """Something happened: number it, keep it if it is not said again soon anyway, tell the subscribers."""
         self.seq += 1
-        self._ts = round(ts, 3)
+        self._ts, self._epoch = round(ts, 3), epoch
         envelope = Envelope(seq=self.seq, ts=self._ts, epoch=epoch, data=event)
         if not isinstance(event, FREQUENT):
+            if len(self._kept) == MAX_EVENTS:
+                self._forgotten = self._kept[0].seq
             self._kept.append(envelope)
         if isinstance(event, ChatReceived | ChatSent):
             self._chat.append(_chat_line(event, ts))
@@ -69,28 +73,31 @@ class History:
             return
         line = rpc.notification("event", envelope)
         for subscription in interested:
-            subscription.outbox.event(line, frequent=isinstance(event, FREQUENT))
+            subscription.outbox.event(line, seq=self.seq, frequent=isinstance(event, FREQUENT))
             subscription.wake()
 
-    def subscribe(self, subscription: Subscription, *, since: int | None) -> int:
-        """Tell this one from now on, and what is kept of after `since`; the number of the last event before."""
+    def subscribe(self, subscription: Subscription) -> None:
+        """Tell this one from now on."""
         self._subscriptions.append(subscription)
-        if since is None:
-            return self.seq
+
+    def repeat(self, subscription: Subscription, since: int) -> None:
+        """Tell this one what is kept of after `since`, and that it missed what no longer is."""
+        if since < self._forgotten:
+            subscription.outbox.missed(self._forgotten - since, seq=self._forgotten)
         for envelope in self._kept:
             if envelope.seq > since and subscription.wants(envelope.data):
-                subscription.outbox.event(rpc.notification("event", envelope), frequent=False)
+                line = rpc.notification("event", envelope)
+                subscription.outbox.event(line, seq=envelope.seq, frequent=False)
         subscription.wake()
-        return min(since, self.seq)
 
     def unsubscribe(self, outbox: Outbox) -> None:
         """Tell the client with this outbox nothing more."""
         self._subscriptions = [other for other in self._subscriptions if other.outbox is not outbox]
 
-    def missed(self, events: int, levels: int) -> bytes:
-        """The line that says how many events were left out."""
+    def missed(self, seq: int, events: int, levels: int) -> bytes:
+        """The line that says how many events were left out, up to the number `seq`."""
         told = EventsMissed(events=events, levels=levels)
-        return rpc.notification("event", Envelope(seq=self.seq, ts=self._ts, epoch=None, data=told))
+        return rpc.notification("event", Envelope(seq=seq, ts=self._ts, epoch=self._epoch, data=told))
 
 
 def wanted_names(names: Collection[str] | None) -> frozenset[str] | None:

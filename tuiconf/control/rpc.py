@@ -18,6 +18,9 @@ MAX_LINE_BYTES: Final = 1 << 16
 # What a client names its request by: a number or a short text. It is sent back as it came.
 MAX_ID_CHARACTERS: Final = 128
 
+# A sentence, and not what a client wrote at length and got wrong.
+MAX_MESSAGE_CHARACTERS: Final = 500
+
 # Whole numbers that every JSON library keeps exactly.
 Id = (
     Annotated[int, msgspec.Meta(ge=-(1 << 53), le=1 << 53)]
@@ -52,7 +55,7 @@ class ControlError(TuiconfError):
     code = "control"
 
     def __init__(self, number: ErrorNumber, message: str, *, code: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(message if len(message) <= MAX_MESSAGE_CHARACTERS else f"{message[:MAX_MESSAGE_CHARACTERS]}…")
         self.number = number
         self.code = code or _CODES[number]
 
@@ -152,8 +155,15 @@ def parse_answer(line: bytes) -> Answer:
 
 
 def call(request_id: int, method: str, params: object) -> bytes:
-    """The line that asks for something, newline included."""
-    return _encoder.encode(_Call(id=request_id, method=method, params=params)) + b"\n"
+    """The line that asks for something, newline included.
+
+    Raises:
+        ControlError: there is text in it that is none, as the name of a file can be.
+    """
+    try:
+        return _encoder.encode(_Call(id=request_id, method=method, params=params)) + b"\n"
+    except UnicodeEncodeError as error:
+        raise ControlError(ErrorNumber.INVALID_PARAMS, f"{method}: not text in UTF-8") from error
 
 
 def result(request_id: Id, value: object) -> bytes:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from tuiconf.adapters import private_files
+from tuiconf.control import rpc
 from tuiconf.control.client_session import ClientSession, Service
 from tuiconf.control.framing import LineCutter
-from tuiconf.control.rpc import ControlError
+from tuiconf.control.rpc import ControlError, ErrorNumber
 from tuiconf.control.schema import SoundIn, SoundOut
 from tuiconf.errors import TuiconfError
 
@@ -22,8 +23,11 @@ MAX_CLIENTS: Final = 64
 
 READ_BYTES: Final = 1 << 14
 
-# How long the last answers may take to be read when the engine ends.
-LAST_LINES_S: Final = 1.0
+# How long the last answers may take to be read, once a connection ends. It is cut off then.
+LAST_LINES_S: Final = 0.8
+
+# sockaddr_un takes 108 bytes on Linux and 104 on other systems, a zero byte among them.
+MAX_PATH_BYTES: Final = 103
 
 
 class SocketError(TuiconfError):
@@ -39,7 +43,7 @@ class Streams(Service, Protocol):
         """Write what is heard until the client is gone."""
         ...
 
-    async def stream_out(self, first: bytes, reader: asyncio.StreamReader) -> None:
+    async def stream_out(self, request: SoundOut, first: bytes, reader: asyncio.StreamReader) -> None:
         """Send what the client writes, `first` first, until it ends."""
         ...
 
@@ -62,6 +66,11 @@ class ControlServer:
         private_files.make_folder(self._path.parent)
         # Under another name until it answers, so that nobody takes it for one that was left behind.
         unready = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        if len(os.fsencode(unready)) > MAX_PATH_BYTES:
+            raise SocketError(
+                f"{self._path.parent}: the control socket cannot be made, the name of this folder is too long for it: "
+                "set XDG_RUNTIME_DIR to a shorter one"
+            )
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listener.bind(str(unready))
@@ -89,6 +98,7 @@ class ControlServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is None or len(self._tasks) >= MAX_CLIENTS:
+            writer.write(rpc.error(None, _TOO_MANY_CLIENTS))
             writer.close()
             return
         self._tasks.add(task)
@@ -97,8 +107,23 @@ class ControlServer:
             with contextlib.suppress(OSError, TuiconfError):
                 await _Connection(self._service, reader, writer).run()
         finally:
+            await _hang_up(writer)
             self._tasks.discard(task)
-            writer.close()
+
+
+_TOO_MANY_CLIENTS: Final = ControlError(
+    ErrorNumber.REFUSED, f"this call has {MAX_CLIENTS} clients already", code="too_many_clients"
+)
+
+
+async def _hang_up(writer: asyncio.StreamWriter) -> None:
+    """Close; a client that does not read the last lines would otherwise keep them, and the descriptor, for ever."""
+    writer.close()
+    try:
+        async with asyncio.timeout(LAST_LINES_S):
+            await writer.wait_closed()
+    except (OSError, asyncio.CancelledError):  # TimeoutError is an OSError
+        writer.transport.abort()
 
 
 class _Connection:
@@ -119,11 +144,13 @@ class _Connection:
         finally:
             self._session.close()
             await self._finish(writing)
+        if len(self._session.outbox):
+            return  # sound would follow upon half of an answer
         match stream:
             case SoundIn():
                 await self._service.stream_in(stream, self._writer)
             case SoundOut():
-                await self._service.stream_out(self._cutter.rest(), self._reader)
+                await self._service.stream_out(stream, self._cutter.rest(), self._reader)
 
     async def _until_stream(self) -> SoundIn | SoundOut | None:
         """Do what the lines ask until the client ends, or asks for a stream."""
@@ -138,13 +165,12 @@ class _Connection:
         while True:
             try:
                 line = self._cutter.take()
+                if line is None:
+                    return None
+                if line.strip() and (stream := await self._session.line(line, streams=True)) is not None:
+                    return stream
             except ControlError as error:
                 self._session.refuse(error)
-                continue
-            if line is None:
-                return None
-            if line.strip() and (stream := await self._session.line(line, streams=True)) is not None:
-                return stream
             while self._session.outbox.full:  # nothing more is done for a client that does not read
                 self._read.clear()
                 await self._read.wait()

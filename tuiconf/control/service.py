@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal, Protocol, cast
 
 import msgspec
@@ -16,6 +18,7 @@ from tuiconf.conference.events import (
     AudioStats,
     Caller,
     Event,
+    Failed,
     Joined,
     Left,
     MuteRequested,
@@ -25,6 +28,7 @@ from tuiconf.conference.events import (
     Reconnecting,
     Waiting,
 )
+from tuiconf.config import Call
 from tuiconf.control import schema
 from tuiconf.control.events import AudioChanged, CallEvent, ChatSent, Level, Levels, Notice, Played, RecordingChanged
 from tuiconf.control.history import History
@@ -35,8 +39,11 @@ from tuiconf.control.streams import read_sent, write_heard
 from tuiconf.engine import Engine
 from tuiconf.errors import LocalProtocolError
 
-# A person whose terminal is gone may come back by another; nobody else can know that they are not there.
-LOST_TERMINAL_S: Final = 120.0
+# Whoever started an engine attaches within a second; a Raspberry Pi whose card is busy takes longer.
+FIRST_ATTACH_S: Final = 60.0
+
+# Different faults of our own that are told; the same bug in each request is one.
+MAX_FAULTS_TOLD: Final = 16
 
 # Levels are for eyes: 4 a second look alive, and cost an SSH session 25 kbit/s (FACTS.md).
 LEVELS_S: Final = 0.25
@@ -80,6 +87,8 @@ class About:
     version: str
     pid: int
     link: Callable[[], str]
+    # A person whose terminal is gone may come back by another; nobody else can know that they are not there.
+    stay_without_terminal_s: float = Call().stay_without_terminal_s
 
 
 class CallService:
@@ -104,6 +113,8 @@ class CallService:
         self._is_playing = False
         self._talking: set[object] = set()  # whose push-to-talk key is down
         self._lost_terminal: asyncio.TimerHandle | None = None
+        self._mute_until_attached = False
+        self._faults: set[str] = set()
         self._levels: asyncio.TimerHandle | None = None
 
     def serve(self, engine: Engine, recorder: Recorder) -> None:
@@ -164,8 +175,10 @@ class CallService:
     # --- front ends of people
 
     def expect_front_end(self) -> None:
-        """A person is about to attach; who does not is as gone as one whose terminal is."""
-        self._wait_for_front_end()
+        """A person is about to attach; until then nothing is sent. Who does not is as gone as a lost terminal's."""
+        if not self._call.outgoing.muted:
+            self._mute_until_attached = self._call.outgoing.muted = True
+        self._wait_for_front_end(FIRST_ATTACH_S)
 
     def terminal_lost(self) -> None:
         """The terminal of whoever began this call here is gone."""
@@ -177,6 +190,8 @@ class CallService:
         if self._lost_terminal is not None:
             self._lost_terminal.cancel()
             self._lost_terminal = None
+        if self._mute_until_attached:
+            self._mute_until_attached = self._call.outgoing.muted = False
 
     def detach(self, client: object, *, wanted: bool) -> None:
         """It no longer is. A person whose terminal was lost is muted at once, and leaves if they do not come back."""
@@ -188,13 +203,14 @@ class CallService:
 
     def _lose_terminal(self) -> None:
         self._mute(True)
-        self.notice(f"the terminal is gone: muted, and leaving in {LOST_TERMINAL_S:.0f} s unless someone attaches")
-        self._wait_for_front_end()
+        stay_s = self._about.stay_without_terminal_s
+        self.notice(f"the terminal is gone: muted, and leaving in {stay_s:.0f} s unless someone attaches")
+        self._wait_for_front_end(stay_s)
 
-    def _wait_for_front_end(self) -> None:
+    def _wait_for_front_end(self, seconds: float) -> None:
         if self._lost_terminal is not None:
             self._lost_terminal.cancel()
-        self._lost_terminal = asyncio.get_running_loop().call_later(LOST_TERMINAL_S, self._leave_alone)
+        self._lost_terminal = asyncio.get_running_loop().call_later(seconds, self._leave_alone)
 
     def _leave_alone(self) -> None:
         self._lost_terminal = None
@@ -209,6 +225,15 @@ class CallService:
         if outgoing.push_to_talk is not bool(self._talking):
             outgoing.push_to_talk = bool(self._talking)
             self._audio_changed()
+
+    def contain(self, fault: Exception) -> None:
+        """A request ran into a bug of ours: told once, and never with its text, which may hold a name."""
+        where = traceback.extract_tb(fault.__traceback__)[-1]
+        place = f"{type(fault).__name__}, {Path(where.filename).name}:{where.lineno}"
+        if place not in self._faults and len(self._faults) < MAX_FAULTS_TOLD:
+            self._faults.add(place)
+            message = f"a fault of this program was contained ({place}): please report it"
+            self.on_event(Failed(code="internal", message=message, fatal=False))
 
     # --- requests
 
@@ -355,8 +380,8 @@ class CallService:
             muted=outgoing.muted,
             push_to_talk=outgoing.push_to_talk,
             deafened=outgoing.deafened,
-            input=outgoing.input_name,
-            output=incoming.output_name,
+            input=readable(outgoing.input_name),
+            output=readable(incoming.output_name),
             gain_db=outgoing.gain_db,
         )
 
@@ -383,18 +408,19 @@ class CallService:
         return self._audio()
 
     def _check_stream(self, request: schema.SoundIn | schema.SoundOut) -> None:
-        if isinstance(request, schema.SoundIn):
-            if request.participant is not None:
-                self._leaf(request.participant)
-            free = self._call.incoming.taps_free
-        else:
-            free = self._call.outgoing.streams_free
-        if not free:
+        if isinstance(request, schema.SoundIn) and request.participant is not None:
+            self._leaf(request.participant)
+        self._check_free(request)
+
+    def _check_free(self, request: schema.SoundIn | schema.SoundOut) -> None:
+        taps = isinstance(request, schema.SoundIn)
+        if not (self._call.incoming.taps_free if taps else self._call.outgoing.streams_free):
             raise ControlError(ErrorNumber.REFUSED, "too many streams of sound are open", code="too_many_streams")
 
     async def stream_in(self, request: schema.SoundIn, writer: asyncio.StreamWriter) -> None:
         """Write what is heard until the client is gone, or the participant is."""
         leaf = self._leaf(request.participant) if request.participant is not None else None
+        self._check_free(request)  # others may have come since it was answered
         incoming = self._call.incoming
         tap = incoming.listen(leaf)
         try:
@@ -402,8 +428,9 @@ class CallService:
         finally:
             incoming.unlisten(tap)
 
-    async def stream_out(self, first: bytes, reader: asyncio.StreamReader) -> None:
+    async def stream_out(self, request: schema.SoundOut, first: bytes, reader: asyncio.StreamReader) -> None:
         """Send what the client writes, `first` first, until it ends."""
+        self._check_free(request)
         outgoing = self._call.outgoing
         stream = outgoing.open_stream()
         try:
@@ -498,3 +525,8 @@ class CallService:
             tasks=len(asyncio.all_tasks()),
             file_descriptors=process.file_descriptors,
         )
+
+
+def readable(name: str) -> str:
+    """A name of the file system as text: not each is, and what is no text is in no line of JSON."""
+    return name.encode("utf-8", "replace").decode()

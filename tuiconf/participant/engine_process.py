@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from tuiconf.adapters.audio import AudioError, Kind, Sink, Source, open_sink, open_source, parse_input, parse_output
+import msgspec
+
+from tuiconf.adapters.audio import Kind, Sink, Source, open_sink, open_source
 from tuiconf.adapters.audio.optional import OptionalSink, OptionalSource
 from tuiconf.adapters.relay import Offered
 from tuiconf.adapters.systemd import ServiceManager
@@ -22,6 +25,7 @@ from tuiconf.conference.sound import Sound
 from tuiconf.config import Config
 from tuiconf.control.calls import socket_path
 from tuiconf.control.recorder import CallRecorder
+from tuiconf.control.schema import AudioSet
 from tuiconf.control.server import ControlServer
 from tuiconf.control.service import About, CallService
 from tuiconf.engine import Call, Engine
@@ -29,7 +33,7 @@ from tuiconf.errors import LocalProtocolError, TuiconfError, UsageError
 from tuiconf.identity.keys import Identity
 from tuiconf.identity.link import RelayAddress, derive_keys, format_link
 from tuiconf.media import opus
-from tuiconf.participant.plan import Plan, load_config
+from tuiconf.participant.plan import Plan, load_config, sound_of
 
 EXIT_CODES: Final[Mapping[LeftReason, int]] = {LeftReason.LEFT: 0, LeftReason.REMOVED: 1, LeftReason.FAILED: 1}
 
@@ -71,6 +75,7 @@ class EngineProcess:
             version=setting.version,
             pid=os.getpid(),
             link=lambda: format_link(self._link),
+            stay_without_terminal_s=plan.config.call.stay_without_terminal_s,
         )
         self.service = CallService(about, self._happened)
         self.engine = Engine(self._call(), self.service.on_event, self.service.played)
@@ -113,11 +118,11 @@ class EngineProcess:
     # --- around the call
 
     async def _listen(self) -> None:
-        """Without a socket, a call is a call all the same; only nobody else can drive it."""
+        """Without a socket, a call is a call all the same; only nobody else can drive it, so it must not be alone."""
         try:
             await self._server.start()
         except TuiconfError as error:
-            if self._setting.front_end_expected:
+            if self._setting.launched:
                 raise
             self.service.notice(str(error))
         if self._setting.front_end_expected:
@@ -149,7 +154,8 @@ class EngineProcess:
     def _reload(self) -> None:
         """Read the settings again, as far as a call can follow them: whom one knows, sound, recording, consent."""
         loop = asyncio.get_running_loop()
-        self._manager.reloading(loop.time())
+        # The time of uvloop may be that of a moment before systemd asked; then it would not believe us.
+        self._manager.reloading(time.monotonic())
         try:
             before, after = self._plan.config, load_config(self._plan.config_path)
         except UsageError as error:
@@ -164,17 +170,18 @@ class EngineProcess:
 
     async def _follow_settings(self, before: Config, after: Config) -> None:
         """Sound comes from and goes to where the settings say now, unless the command line said something else."""
-        plan = self._plan
+        (source, sink), (old_source, old_sink) = sound_of(self._plan, after), sound_of(self._plan, before)
         try:
-            if plan.source_name == before.audio.input != after.audio.input:
-                await self.engine.outgoing.set_input(open_source(parse_input(after.audio.input)), after.audio.input)
-                plan = replace(plan, source_name=after.audio.input)
-            if plan.sink_name == before.audio.output != after.audio.output:
-                await self.engine.incoming.set_output(open_sink(parse_output(after.audio.output)), after.audio.output)
-                plan = replace(plan, sink_name=after.audio.output)
-        except (AudioError, UsageError) as error:
+            await self.service.do(
+                AudioSet(
+                    input=source if source != old_source else None,
+                    output=sink if sink != old_sink else None,
+                )
+            )
+        except TuiconfError as error:
             self._on_failure(error)
-        self._plan = replace(plan, config=after)
+            after = msgspec.structs.replace(after, audio=before.audio)  # so that it is tried again
+        self._plan = replace(self._plan, config=after)
         self.service.notice("the settings were read again; name, network, bitrate and rules hold from the next call on")
         self._manager.ready()
 

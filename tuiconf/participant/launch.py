@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import select
 import subprocess
@@ -17,16 +18,21 @@ from typing import Any, Final
 
 import msgspec
 
+from tuiconf.adapters.identity_store import PASSPHRASE_VARIABLE
 from tuiconf.adapters.own_program import own_command
 from tuiconf.errors import TuiconfError, UsageError
 from tuiconf.identity.keys import Identity
 from tuiconf.identity.link import Link, format_link, parse_link
 
-# A link, an identity, and the options of one command.
-MAX_BYTES: Final = 1 << 16
+# A link, an identity, and the options of one command: no system lets anybody type as much as this.
+MAX_BYTES: Final = 1 << 24
 
 # Python starts in 3 s on a Raspberry Pi 3, and in ten times that when its card is busy.
 START_S: Final = 60.0
+
+
+# The key is handed over unlocked: what unlocks it need not stay in the memory of a process for days.
+_NOT_INHERITED: Final = (PASSPHRASE_VARIABLE,)
 
 
 class LaunchFailed(TuiconfError):
@@ -41,7 +47,7 @@ class _IdentityGiven(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Handoff(msgspec.Struct, frozen=True, kw_only=True):
-    options: dict[str, Any]
+    options: str  # JSON: unlike MessagePack it takes the names of files that are no text
     link: str
     identity: _IdentityGiven
 
@@ -78,6 +84,7 @@ def launch(args: argparse.Namespace, link: Link, identity: Identity) -> str:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=(handoff_read, ready_write),
+            env={key: value for key, value in os.environ.items() if key not in _NOT_INHERITED},
             start_new_session=True,
         )
     finally:
@@ -86,6 +93,10 @@ def launch(args: argparse.Namespace, link: Link, identity: Identity) -> str:
     try:
         _give(handoff_write, args, link, identity)
         return _wait_until_ready(ready_read, child)
+    except KeyboardInterrupt:  # whoever thinks better of it must not be in a call
+        child.kill()
+        child.wait()
+        raise
     finally:
         os.close(ready_read)
 
@@ -99,11 +110,10 @@ def receive(handoff: int) -> Given:
     try:
         with os.fdopen(handoff, "rb") as pipe:
             given = msgspec.msgpack.decode(pipe.read(MAX_BYTES), type=_Handoff)
+        typed: dict[str, Any] = json.loads(given.options)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError("`tuiconf engine` is for tuiconf itself: use tuiconf join or host") from error
-    options = {
-        key: Path(value) if key in _PATHS and value is not None else value for key, value in given.options.items()
-    }
+    options = {key: Path(value) if key in _PATHS and value is not None else value for key, value in typed.items()}
     identity = Identity(name=given.identity.name, seed=given.identity.seed)
     return Given(args=argparse.Namespace(**options), link=parse_link(given.link), identity=identity)
 
@@ -140,7 +150,9 @@ def _give(fd: int, args: argparse.Namespace, link: Link, identity: Identity) -> 
     typed = {key: value for key, value in vars(args).items() if key != "run"}
     options = {key: str(value) if isinstance(value, Path) else value for key, value in typed.items()}
     given = _Handoff(
-        options=options, link=format_link(link), identity=_IdentityGiven(name=identity.name, seed=identity.seed)
+        options=json.dumps(options),
+        link=format_link(link),
+        identity=_IdentityGiven(name=identity.name, seed=identity.seed),
     )
     # A child that is dead already says so by not being ready.
     with contextlib.suppress(BrokenPipeError), os.fdopen(fd, "wb") as pipe:

@@ -38,6 +38,10 @@ class Plan:
     source_name: str
     sink: OutputSpec
     sink_name: str
+    # What was typed about it, and whether nobody sits here.
+    audio_in: str | None
+    audio_out: str | None
+    unattended: bool
     # Nobody said where sound comes from or goes to: the sound card, if there is one.
     source_optional: bool
     sink_optional: bool
@@ -74,8 +78,7 @@ def make_plan(args: argparse.Namespace, *, link: Link | None = None) -> Plan:
         config = msgspec.structs.replace(config, network=settings.Network(quic=args.quic))
     check_library(config.network.quic)
     unattended = args.headless or args.stdio
-    source_name = _given(args.audio_in, config.audio.input, unattended=unattended)
-    sink_name = _given(args.audio_out, config.audio.output, unattended=unattended)
+    source_name, sink_name = _names(config, args.audio_in, args.audio_out, unattended=unattended)
     plan = Plan(
         link=link or _link(args),
         creator=args.command == "host",
@@ -86,6 +89,9 @@ def make_plan(args: argparse.Namespace, *, link: Link | None = None) -> Plan:
         source_name=source_name,
         sink=parse_output(sink_name),
         sink_name=sink_name,
+        audio_in=args.audio_in,
+        audio_out=args.audio_out,
+        unattended=unattended,
         source_optional=args.audio_in is None and config.audio.input == settings.SOUND_CARD,
         sink_optional=args.audio_out is None and config.audio.output == settings.SOUND_CARD,
         headless=args.headless,
@@ -109,6 +115,11 @@ def load_config(path: Path | None) -> settings.Config:
         ConfigError: they cannot be used as they are now.
     """
     return settings.load(path or paths.config_file(), must_exist=path is not None)
+
+
+def sound_of(plan: Plan, config: settings.Config) -> tuple[str, str]:
+    """Where sound comes from and goes to under these settings: what was typed still comes first."""
+    return _names(config, plan.audio_in, plan.audio_out, unattended=plan.unattended)
 
 
 def _link(args: argparse.Namespace) -> Link:
@@ -145,6 +156,15 @@ def _input(name: str) -> InputSpec:
     if spec.kind is Kind.COMMAND and shutil.which(spec.argv[0]) is None:
         raise AudioSpecError(f"cmd: there is no command {spec.argv[0]}")
     return spec
+
+
+def _names(
+    config: settings.Config, audio_in: str | None, audio_out: str | None, *, unattended: bool
+) -> tuple[str, str]:
+    return (
+        _given(audio_in, config.audio.input, unattended=unattended),
+        _given(audio_out, config.audio.output, unattended=unattended),
+    )
 
 
 def _given(option: str | None, setting: str, *, unattended: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from tuiconf.adapters.standard_streams import LineWriter, read_some
+from tuiconf.adapters.standard_streams import LAST_LINES_S, LineWriter, read_some
 from tuiconf.control.client_session import ClientSession
 from tuiconf.control.framing import LineCutter
 from tuiconf.control.rpc import ControlError
@@ -19,7 +19,7 @@ LOOK_AGAIN_S: Final = 0.05
 
 
 class StandardClient:
-    """The one client on standard input and output. `run` returns when it ends its side."""
+    """The one client on standard input and output. `run` returns when it ends its side: it is still told the end."""
 
     def __init__(self, service: CallService, writer: LineWriter) -> None:
         self._writer = writer
@@ -33,36 +33,42 @@ class StandardClient:
         while data := await read_some(0):
             cutter.feed(data)
             await self._lines(cutter)
-        self._session.close()
 
     async def _lines(self, cutter: LineCutter) -> None:
         while True:
             try:
                 line = cutter.take()
+                if line is None:
+                    return
+                if line.strip():
+                    await self._session.line(line, streams=False)
             except ControlError as error:
                 self._session.refuse(error)
-                continue
-            if line is None:
-                return
-            if line.strip():
-                await self._session.line(line, streams=False)
             while self._session.outbox.full:  # nothing more is done for a client that does not read
                 self._room.clear()
                 await self._room.wait()
 
     async def write(self) -> None:
         """Write answers and events, for ever."""
-        outbox = self._session.outbox
         while True:
             self._waiting.clear()
-            self.flush()
-            if len(outbox):
+            if self._some_wait():
                 await asyncio.sleep(LOOK_AGAIN_S)
             else:
                 await self._waiting.wait()
 
-    def flush(self) -> None:
-        """Hand over what there is room for."""
-        while self._writer.waiting < MAX_UNDER_WAY and (line := self._session.outbox.take()) is not None:
+    async def close(self) -> None:
+        """Write what still waits, for a moment: the call is over."""
+        self._session.close()
+        for _ in range(round(LAST_LINES_S / LOOK_AGAIN_S)):
+            if not self._some_wait():
+                break
+            await asyncio.sleep(LOOK_AGAIN_S)
+
+    def _some_wait(self) -> bool:
+        """Hand over what there is room for; whether there was more."""
+        outbox = self._session.outbox
+        while self._writer.waiting < MAX_UNDER_WAY and (line := outbox.take()) is not None:
             self._writer.write(line.decode().rstrip("\n"))
             self._room.set()
+        return len(outbox) > 0
