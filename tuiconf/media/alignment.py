@@ -163,9 +163,12 @@ class Aligner:
         measured = [report for report in self._reports if report.delay is not None]
         before = max((r for r in measured if r.counter <= counter), key=lambda r: r.counter, default=None)
         after = min((r for r in measured if r.counter >= counter), key=lambda r: r.counter, default=None)
-        if nearest := before or after:
+        nearest = before or after
+        if nearest and nearest.delay is not None:
             self._delay = nearest.delay
-            earliest -= nearest.delay or 0.0
+            earliest -= nearest.delay
+        else:
+            earliest -= self._frame * SLOT_S  # it took no less than the frame itself
         if before and earliest < self._zero(before) + SHORT_PAUSE_S:
             earliest = self._zero(before)
         if after:
