@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
+import signal
+import stat
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -12,9 +15,11 @@ from typing import Final
 import msgspec
 
 from tuiconf.adapters.printing import print_to
+from tuiconf.adapters.standard_streams import read_some
 from tuiconf.control import schema
 from tuiconf.control.calls import find_call, running_calls, socket_path
 from tuiconf.control.client import ControlClient, EngineGone
+from tuiconf.control.events import AudioChanged
 from tuiconf.control.rpc import ControlError, ErrorNumber
 from tuiconf.control.schema import METHODS, AnyRequest
 from tuiconf.errors import UsageError
@@ -24,15 +29,29 @@ from tuiconf.lines import visible
 _STREAMS: Final = (schema.SoundIn, schema.SoundOut)
 
 # A person's front end is `tuiconf attach`: one that ends after its answer would be a terminal that was lost.
-_NOT_HERE: Final = (schema.Attach, schema.Detach, schema.PushToTalkDown, schema.PushToTalkUp)
+_NOT_HERE: Final = (schema.Attach, schema.Detach)
+
+# An engine answers within milliseconds; one that stands still must not hold up the list of all.
+ANSWER_S: Final = 5.0
+
+# More digits than any leaf has, or a number that Python converts.
+_MAX_DIGITS: Final = 10
 
 
 def add_ctl_arguments(parser: argparse.ArgumentParser) -> None:
     """Of `tuiconf ctl`."""
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema of everything that can be asked")
     parser.add_argument("--call", metavar="CALL", help="which call, where several run: tuiconf calls lists them")
-    parser.add_argument("method", metavar="METHOD", nargs="?", help=f"one of {', '.join(METHODS)}")
-    parser.add_argument("parameters", metavar="KEY=VALUE", nargs="*", help="its parameters")
+    method = parser.add_argument("method", metavar="METHOD", nargs="?", help=f"one of {', '.join(METHODS)}")
+    parameters = parser.add_argument("parameters", metavar="KEY=VALUE", nargs="*", help="its parameters")
+    # What argcomplete looks for.
+    vars(method)["completer"] = lambda **_: list(METHODS)
+    vars(parameters)["completer"] = _keys_of
+
+
+def _keys_of(parsed_args: argparse.Namespace, **_: object) -> list[str]:
+    kind = METHODS.get(parsed_args.method)
+    return [f"{field.name}=" for field in msgspec.structs.fields(kind)] if kind is not None else []
 
 
 def run_ctl(args: argparse.Namespace) -> int:
@@ -79,7 +98,7 @@ def parse_request(method: str, parameters: Sequence[str]) -> AnyRequest:
     if issubclass(kind, _STREAMS):
         raise UsageError(f"{method} carries sound: tuiconf.bot speaks it")
     if issubclass(kind, _NOT_HERE):
-        raise UsageError(f"{method} lasts as long as its connection: use tuiconf attach, or a socket of your own")
+        raise UsageError(f"{method} lasts as long as its connection: use tuiconf attach")
     values = _values(kind, parameters)
     try:
         return msgspec.convert(values, kind, strict=False)
@@ -106,9 +125,13 @@ def _value(text: str, wanted: msgspec.inspect.Type | None) -> object:
     if any(isinstance(kind, msgspec.inspect.ListType) for kind in kinds):
         return text.split(",")
     # A participant is a leaf or a name: a number is the leaf.
-    if any(isinstance(kind, msgspec.inspect.IntType) for kind in kinds) and text.isascii() and text.isdigit():
+    if any(isinstance(kind, msgspec.inspect.IntType) for kind in kinds) and _is_number(text):
         return int(text)
     return text
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
 
 
 async def _ask(call: str, request: AnyRequest) -> int:
@@ -119,6 +142,8 @@ async def _ask(call: str, request: AnyRequest) -> int:
         if isinstance(request, schema.Subscribe):
             async for envelope in client.events():
                 print_to(sys.stdout, msgspec.json.encode(envelope).decode() + "\n")
+        elif isinstance(request, schema.PushToTalkDown):
+            await _hold_key(client)
     except ControlError as error:
         # As a client of the socket sees it, too: `code` is what scripts match on.
         fault = {"error": {"code": error.code, "message": str(error)}}
@@ -131,6 +156,49 @@ async def _ask(call: str, request: AnyRequest) -> int:
     return 0
 
 
+async def _hold_key(client: ControlClient) -> None:
+    """The key is down as long as this process runs: until a signal, the end of standard input, or `ptt.up`."""
+    loop, let_go = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, let_go.set)
+    waiting = [
+        asyncio.create_task(wait)
+        for wait in (_until_event(let_go), _until_key_up(client), *([_until_end()] if _stdin_can_end() else []))
+    ]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def _until_event(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+async def _until_end() -> None:
+    while await read_some(0):
+        pass
+
+
+async def _until_key_up(client: ControlClient) -> None:
+    """Or the engine is gone."""
+    await client.call(schema.Subscribe(events=["audio_changed"]))
+    if not (await client.call(schema.GetState())).audio.push_to_talk:
+        return
+    async for envelope in client.events():
+        if isinstance(envelope.data, AudioChanged) and not envelope.data.push_to_talk:
+            return
+
+
+def _stdin_can_end() -> bool:
+    """Whether somebody holds the other end: what a service manager gives us, /dev/null, has ended from the start."""
+    try:
+        mode = os.fstat(0).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(0)
+
+
 async def _states(calls: Sequence[str]) -> list[schema.State]:
     states = []
     for call in calls:
@@ -139,7 +207,10 @@ async def _states(calls: Sequence[str]) -> list[schema.State]:
         except EngineGone:
             continue  # just now
         try:
-            states.append(await client.call(schema.GetState()))
+            async with asyncio.timeout(ANSWER_S):
+                states.append(await client.call(schema.GetState()))
+        except TimeoutError:
+            print_to(sys.stderr, f"tuiconf: {call} does not answer\n")
         except (EngineGone, ControlError):
             continue
         finally:

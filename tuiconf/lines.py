@@ -36,7 +36,7 @@ from tuiconf.conference.events import (
     Waiting,
 )
 from tuiconf.control import schema
-from tuiconf.control.events import Notice, Played, RecordingChanged
+from tuiconf.control.events import ChatSent, Notice, Played, RecordingChanged
 from tuiconf.control.schema import AnyRequest, Request
 from tuiconf.errors import TuiconfError, UsageError
 
@@ -70,7 +70,7 @@ def _of_people(event: Event) -> str | None:
             return f"{_name(who)} joined ({who.fingerprint})"
         case ParticipantLeft(participant=who, reason=reason):
             return f"{_name(who)} {_HOW_GONE[reason]}"
-        case ChatReceived(participant=who, text=text):
+        case ChatReceived(participant=who, text=text) | ChatSent(participant=who, text=text):
             return f"<{_name(who)}> {visible(text)}"
         case Knocked(caller=caller):
             known = "known" if caller.known else "not known"
@@ -179,6 +179,7 @@ class Commands:
         self._show = show
         self.said = False
         """Whether there was chat among it."""
+        self._typed: list[str] = []  # chat that was not heard of yet
         self.detached = False
         """Whether the person goes, and the call is to stay."""
 
@@ -207,9 +208,21 @@ class Commands:
             case _:
                 await self._control.call(_request(command, argument))
 
+    def is_echo(self, event: Event) -> bool:
+        """Whether it only tells what was typed here, and not by another front end or a script. To be asked once."""
+        if not isinstance(event, ChatSent) or event.text not in self._typed:
+            return False
+        self._typed.remove(event.text)
+        return True
+
     async def _say(self, text: str) -> None:
         self.said = True
-        await self._control.call(schema.ChatSend(text=text))
+        self._typed.append(text)
+        try:
+            await self._control.call(schema.ChatSend(text=text))
+        except TuiconfError:
+            self._typed.remove(text)
+            raise
 
     async def _who(self) -> None:
         state = await self._control.call(schema.GetState())

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from tuiconf import paths
+from tuiconf.adapters import private_files
 from tuiconf.crypto.primitives import Random
 from tuiconf.errors import UsageError
 
@@ -42,7 +43,11 @@ def socket_path(call: str) -> Path:
 
 
 def running_calls() -> list[str]:
-    """The calls whose engine answers, by name. Sockets that were left behind by killed engines are removed."""
+    """The calls whose engine answers, by name. Sockets that were left behind by killed engines are removed.
+
+    Raises:
+        NotPrivate: others can write into the folder.
+    """
     return sorted(_answering())
 
 
@@ -51,6 +56,7 @@ def find_call(name: str | None) -> str:
 
     Raises:
         NoSuchCall: there is none, or more than one.
+        NotPrivate: others can write into the folder of the sockets.
     """
     running = running_calls()
     if name is not None:
@@ -68,6 +74,7 @@ def _answering() -> Iterator[str]:
     folder = paths.runtime_dir()
     if not folder.is_dir():
         return
+    private_files.make_folder(folder)  # refuses one where others could put sockets of their own
     for path in folder.glob(f"*{_SUFFIX}"):
         if not _NAME.fullmatch(path.stem):
             continue

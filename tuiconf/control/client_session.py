@@ -48,7 +48,11 @@ class Service(Protocol):
         ...
 
     def detach(self, client: object, *, wanted: bool) -> None:
-        """It no longer is: because it said so, or because it is gone."""
+        """It no longer is; `wanted`: because it said so."""
+        ...
+
+    def gone(self, client: object) -> None:
+        """The connection of this client is over."""
         ...
 
     def push_to_talk(self, client: object, *, down: bool) -> None:
@@ -105,8 +109,7 @@ class ClientSession:
     def close(self) -> None:
         """The client is gone."""
         self._service.history.unsubscribe(self.outbox)
-        self._service.push_to_talk(self, down=False)
-        self._service.detach(self, wanted=False)
+        self._service.gone(self)
 
     def _answer(self, request_id: rpc.Id | msgspec.UnsetType, result: msgspec.Struct) -> None:
         if not isinstance(request_id, msgspec.UnsetType):

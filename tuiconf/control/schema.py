@@ -268,7 +268,7 @@ class PushToTalkDown(Request[Done], frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class PushToTalkUp(Request[Done], frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The key is up again."""
+    """The key is up again. From a connection whose key is not down: every key is."""
 
     method = "ptt.up"
     result = Done

@@ -217,10 +217,22 @@ class CallService:
         self._call.leave()
 
     def push_to_talk(self, client: object, *, down: bool) -> None:
-        """The talk key of this client."""
-        if down is (client in self._talking):
-            return
-        (self._talking.add if down else self._talking.discard)(client)
+        """The talk key of this client. Up, from one that holds none, is up for all: a switch has a process for each."""
+        if down:
+            self._talking.add(client)
+        elif client in self._talking:
+            self._talking.discard(client)
+        else:
+            self._talking.clear()
+        self._follow_keys()
+
+    def gone(self, client: object) -> None:
+        """The connection of this client is over: its key is up, and nobody sits there."""
+        self._talking.discard(client)
+        self._follow_keys()
+        self.detach(client, wanted=False)
+
+    def _follow_keys(self) -> None:
         outgoing = self._call.outgoing
         if outgoing.push_to_talk is not bool(self._talking):
             outgoing.push_to_talk = bool(self._talking)

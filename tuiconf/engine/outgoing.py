@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -164,8 +165,14 @@ class Outgoing:
         if self._played is None:
             return False
         (path, source), self._played = self._played, None
-        closing = asyncio.get_running_loop().create_task(source.close())
+        closing = asyncio.get_running_loop().create_task(_close_played(source))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
         self._on_played(path, finished)
         return True
+
+
+async def _close_played(source: Source) -> None:
+    """How a command ends that is no longer heard is nobody's concern."""
+    with contextlib.suppress(AudioError):
+        await source.close()

@@ -16,7 +16,7 @@ from tuiconf.conference.events import Failed, Joined, Left
 from tuiconf.control import schema
 from tuiconf.control.calls import socket_path
 from tuiconf.control.client import ControlClient, EngineGone
-from tuiconf.control.events import ChatSent, Envelope, Notice
+from tuiconf.control.events import Envelope, Notice
 from tuiconf.control.rpc import ControlError
 from tuiconf.errors import TuiconfError
 from tuiconf.participant.engine_process import EXIT_CODES
@@ -39,7 +39,9 @@ class FrontEnd:
         self._leaving: set[asyncio.Task[None]] = set()
         self._failed = False
         self._was_terminal = os.isatty(0)
+        self._terminal_lost = asyncio.Event()
         self._client: ControlClient | None = None
+        self._commands: lines.Commands | None = None
 
     async def run(self, *, since: int | None) -> int:
         """Until the call is over, or the person detaches; the exit code. `since` None: tell first what is so.
@@ -69,15 +71,16 @@ class FrontEnd:
         """Show and read, until one of them is over."""
         showing = asyncio.create_task(self._show_events(client))
         reading = asyncio.create_task(self._read_commands(client))
+        losing = asyncio.create_task(self._terminal_lost.wait())
         try:
-            await asyncio.wait((showing, reading), return_when=asyncio.FIRST_COMPLETED)
-            if reading.done() and not reading.cancelled() and reading.result():
-                return 0  # detached
+            await asyncio.wait((showing, reading, losing), return_when=asyncio.FIRST_COMPLETED)
+            if losing.done() or (reading.done() and reading.result()):
+                return 0  # the call goes on
             return await showing
         finally:
-            for task in (showing, reading):
+            for task in (showing, reading, losing):
                 task.cancel()
-            await asyncio.gather(showing, reading, return_exceptions=True)
+            await asyncio.gather(showing, reading, losing, return_exceptions=True)
 
     async def _show_events(self, client: ControlClient) -> int:
         async for envelope in client.events():
@@ -89,15 +92,16 @@ class FrontEnd:
     def _show(self, envelope: Envelope) -> None:
         event = envelope.data
         self._failed |= isinstance(event, Failed) and event.code == "audio"
-        if not isinstance(event, ChatSent):  # whoever typed it sees it
+        if self._as_json or self._commands is None or not self._commands.is_echo(event):
             self._printer.show(event)
 
     async def _read_commands(self, client: ControlClient) -> bool:
         """Until the person leaves; True when they detach, or their terminal is gone."""
-        commands = lines.Commands(client, self._printer.show)
+        commands = self._commands = lines.Commands(client, self._printer.show)
         async for line in typed_lines():
             await commands.run(line)
             if commands.detached:
+                await self._say_goodbye(client)
                 return True
         if os.isatty(0) or not self._was_terminal:
             self._leave()
@@ -119,6 +123,12 @@ class FrontEnd:
             self._printer.show(Notice(message="you are muted: /unmute when you want to speak"))
         return state.seq
 
+    async def _say_goodbye(self, client: ControlClient) -> None:
+        """To a person who detaches: nothing about their microphone is to be a surprise."""
+        audio = (await client.call(schema.GetState())).audio
+        heard = "you can still be heard" if audio.live else "you are muted"
+        self._errors.write(f"detached: the call goes on, and {heard}; tuiconf attach {self._call} picks it up")
+
     def _leave(self) -> None:
         """Told to leave; told twice, without a goodbye."""
         task = self._loop.create_task(self._ask_to_leave(now=self._told_to_leave))
@@ -132,10 +142,13 @@ class FrontEnd:
                 await self._client.call(schema.Leave(now=now))
 
     def _broken(self, error: OSError) -> None:
-        """Whoever read our lines is gone: there is nobody to be in the call for. Called on another thread."""
+        """Whoever read our lines is gone: there is nobody to be in the call for. Called on another thread.
+
+        Unless it is a terminal that hung up: its person may come back.
+        """
         self._output_error = error
         with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(self._leave)
+            self._loop.call_soon_threadsafe(self._terminal_lost.set if error.errno == errno.EIO else self._leave)
 
     def _check_output(self) -> None:
         error = self._output_error

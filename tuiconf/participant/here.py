@@ -54,6 +54,7 @@ class InThisProcess:
         self._words = LineWriter(1, on_broken=self._broken) if on_words else self._errors
         self._printer = lines.Printer(self._words.write, self._errors.write, as_json=plan.as_json)
         self._log = JournalLog(self._errors.write) if plan.log_json else None
+        self._commands: lines.Commands | None = None
         self._engine = EngineProcess(plan, setting, self._show)
         self._client = StandardClient(self._engine.service, self._words) if plan.stdio else None
 
@@ -90,7 +91,7 @@ class InThisProcess:
 
     async def _read_commands(self) -> None:
         """Until standard input ends. Then leave, unless it was said for how long to stay; what was typed is sent."""
-        commands = lines.Commands(_Control(self._engine.service), self._printer.show)
+        commands = self._commands = lines.Commands(_Control(self._engine.service), self._printer.show)
         async for line in typed_lines():
             await commands.run(line)
         # What was said is sent, and whoever makes a room is told its link, also when there is nothing to read.
@@ -105,7 +106,9 @@ class InThisProcess:
         """To whoever reads our lines. No names belong in a journal: with a log only JSON that was asked for is said."""
         if self._log is not None:
             self._log.record(event)
-        if not self._plan.stdio and (self._log is None or self._plan.as_json):
+        if self._plan.stdio or not (self._log is None or self._plan.as_json):
+            return
+        if self._plan.as_json or self._commands is None or not self._commands.is_echo(event):
             self._printer.show(event)
 
     def _broken(self, error: OSError) -> None:
