@@ -119,6 +119,27 @@ def test_one_who_loses_the_connection_after_being_admitted_is_let_in_on_return()
     agree([ann, cyd])
 
 
+def test_one_who_waited_before_the_relay_was_started_anew_is_not_taken_for_who_has_that_connection_now() -> None:
+    world = World()
+    [ann] = world.party("Ann", rules=EVERYONE)
+    cyd = world.guest("Cyd")
+    world.run(1.0)
+    number = cyd.connection
+    cyd.vanish()
+    ann.away = True
+    world.kill_relay()
+    world.start_relay()
+    ann.back()
+    world.run(1.0)
+    dee = world.guest("Dee")
+    world.run(1.0)
+    assert dee.connection == number
+    assert [caller.name for caller in ann.session.callers] == ["Dee"]
+    ann.set_lobby("off")
+    world.run(2.0)
+    agree([ann, dee])
+
+
 def test_one_who_stops_knocking_is_gone_after_a_minute() -> None:
     world = World()
     [ann] = world.party("Ann", rules=EVERYONE)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
+
+from msgspec import structs
 
 from tuiconf.conference.content import CALLER_REF_CHARACTERS
 from tuiconf.conference.door import Knocker
@@ -125,7 +127,7 @@ class Callers:
             return events
         for key, who in knocking.items():
             if key in self._told:
-                self._told[key] = self._tell(who)
+                self._told[key] = self._refreshed(self._told[key], who)
             elif not (caller_ref(key) in self._denied or self.lets_in(who, membership)):
                 self._told[key] = self._tell(who)
                 events.append(Knocked(caller=self._told[key].caller))
@@ -151,6 +153,13 @@ class Callers:
             if told.caller.ref == ref and key not in self._admitted:
                 return key, told
         raise NoSuchCaller("nobody of that reference waits in the lobby")
+
+    def _refreshed(self, told: _Told, who: Knocker) -> _Told:
+        """They knock from elsewhere, or our user knows them by now."""
+        known = self._known(told.caller.fingerprint)
+        if known is told.caller.known and who.connections == told.connections:
+            return told
+        return replace(told, caller=structs.replace(told.caller, known=known), connections=who.connections)
 
     def _tell(self, who: Knocker) -> _Told:
         mark = fingerprint(who.key)

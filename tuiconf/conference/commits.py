@@ -92,7 +92,7 @@ class Commits:
         """Proposals end with their epoch, and our own commit was made for the one before."""
         self.pending = None
         self._asked_to_leave.clear()
-        members = _keys(membership)
+        members = membership.roster.keys
         self._kicks = {key: at for key, at in self._kicks.items() if key in members}
         self.wishes.settle(membership.policy, membership.own_key, members)
 
@@ -200,7 +200,3 @@ class Commits:
             self._kicks.clear()
             self.wishes.clear()
         self.hold(now + RETRY_S)
-
-
-def _keys(membership: Membership) -> set[bytes]:
-    return {who.key for who in membership.roster.by_leaf.values()}

@@ -15,7 +15,7 @@ from tuiconf.errors import RemoteProtocolError
 # A chat line is a line: long enough for a pasted paragraph, far too short to fill memory with history.
 MAX_CHAT_CHARACTERS: Final = 4000
 
-# As many as a room may have connections; a table of that many is about 10 kB.
+# As many as a room may have connections; a table of that many is about 40 kB.
 MAX_PRESENCES: Final = 4096
 
 # 10 bytes of a hash in hex: another key of the same reference takes 2⁸⁰ tries.

@@ -91,8 +91,7 @@ class Hosting:
     def _settle_wishes(self) -> None:
         """What is so already needs no commit."""
         membership = self._call.in_call
-        here = {who.key for who in membership.roster.by_leaf.values()}
-        self._call.commits.wishes.settle(membership.policy, membership.own_key, here)
+        self._call.commits.wishes.settle(membership.policy, membership.own_key, membership.roster.keys)
 
     def _say(self, command: content.OfItsEpoch) -> None:
         if not self._call.outbox.add_command(command):
@@ -106,7 +105,7 @@ class Hosting:
         policy = membership.policy
         if epoch != membership.epoch or not policy.gives(policy.admit, by.key):
             return
-        if not any(caller_ref(who.key) == said.ref for who in membership.roster.by_leaf.values()):
+        if said.ref not in map(caller_ref, membership.roster.keys):
             self._call.callers.denied(said.ref, at.now)
 
     def asked_to_mute(self, said: content.MuteRequest, by: Participant, epoch: int, at: Instant) -> list[Effect]:

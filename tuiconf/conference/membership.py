@@ -170,7 +170,7 @@ class Membership:
 
     def holds(self, key: bytes) -> bool:
         """Whether the one with this key is in the group."""
-        return self.roster.leaf_of_key(key) is not None
+        return key in self.roster.keys
 
     @property
     def security_code(self) -> str:
@@ -274,7 +274,7 @@ class Membership:
         self.roster.replace((removed.member.leaf for removed in changes.removed), people, epoch=self.epoch)
         if changes.extensions is not None:
             self.policy = Policy.decode(changes.extensions.new.get(EXTENSION_TYPE))
-            heirs = self.policy.hosts - old_policy.hosts if old_policy.hosts.isdisjoint(self._keys()) else ()
+            heirs = self.policy.hosts - old_policy.hosts if old_policy.hosts.isdisjoint(self.roster.keys) else ()
             self._heir = next(((key, self.epoch) for key in heirs), self._heir)
         return [
             *(self._left(who, reason) for who, reason in left),
@@ -282,9 +282,6 @@ class Membership:
             *(StatusChanged(participant=self.person(who)) for who in silent if (who.key, who.credential) in going),
             *([self.policy_event()] if self.policy != old_policy else []),
         ]
-
-    def _keys(self) -> set[bytes]:
-        return {who.key for who in self.roster.by_leaf.values()}
 
     def set_status(self, status: Status) -> None:
         """This participant's own status, as it is shown to people here."""

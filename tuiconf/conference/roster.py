@@ -65,7 +65,12 @@ class Roster:
     """All members of the current epoch, by leaf, and those of the last few epochs who are gone."""
 
     by_leaf: dict[int, Participant] = field(default_factory=dict)
+    keys: set[bytes] = field(init=False)
     _departed: list[tuple[int, Participant]] = field(default_factory=list)  # (last epoch, who)
+
+    def __post_init__(self) -> None:
+        """Know who is here by key as well."""
+        self.keys = {who.key for who in self.by_leaf.values()}
 
     @classmethod
     def of(cls, members: Iterable[Member], *, epoch: int, own_leaf: int) -> Roster:
@@ -76,10 +81,6 @@ class Roster:
         """
         people = [person_of(member, since=epoch) for member in members]
         return cls({who.leaf: replace(who, here_exactly=who.leaf == own_leaf) for who in people})
-
-    def leaf_of_key(self, key: bytes) -> int | None:
-        """The leaf that signs with `key`."""
-        return next((leaf for leaf, who in self.by_leaf.items() if who.key == key), None)
 
     def at(self, leaf: int, *, epoch: int) -> Participant | None:
         """Who sat at `leaf` in an epoch that is not over for long: a leaf that is left is given to the next."""
@@ -93,6 +94,7 @@ class Roster:
         self._departed = [entry for entry in self._departed if entry[0] >= epoch - REMEMBERED_EPOCHS]
         self._departed += [(epoch - 1, self.by_leaf.pop(leaf)) for leaf in going]
         self.by_leaf.update((who.leaf, who) for who in coming)
+        self.keys = {who.key for who in self.by_leaf.values()}
 
     def name_connection(self, leaf: int, connection: int, *, epoch: int) -> None:
         """Whoever was at `leaf` in `epoch` says which connection is theirs."""

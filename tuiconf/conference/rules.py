@@ -42,11 +42,6 @@ class Before:
     gone: Callable[[int], bool]
     away: Callable[[int], bool]
 
-    @property
-    def keys(self) -> set[bytes]:
-        """Who is in the group."""
-        return {who.key for who in self.roster.by_leaf.values()}
-
 
 class State(Protocol):
     """What of a membership a way back is judged by."""
@@ -122,7 +117,7 @@ def check_way_back(before: State, after: State, *, gone: Callable[[int], bool], 
         return
     if after.policy != before.policy and not _is_vouched_for(before, after, gone):
         raise CommitForbidden("policy_change")
-    here = {who.key for who in after.roster.by_leaf.values()}
+    here = after.roster.keys
     if any(not (who.key in here or gone(leaf)) for leaf, who in before.roster.by_leaf.items()):
         raise CommitForbidden("removed_unseen")
 
@@ -194,7 +189,7 @@ def _check_succession(new: Policy, going: set[int], keys: set[bytes], before: Be
 def _check_added(changes: Changes, by: Participant, before: Before) -> None:
     if changes.added and PSK_ID not in changes.psk_ids:
         raise CommitForbidden("added_without_link")
-    members, policy = before.keys if changes.added else set(), before.policy
+    members, policy = before.roster.keys, before.policy
     for added in changes.added:
         if added.member.leaf >= MAX_LEAVES:
             raise CommitForbidden("too_many")

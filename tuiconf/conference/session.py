@@ -344,7 +344,8 @@ class Session:
         self._call.move_link(LinkState.IN_ROOM)
         how = self._call.place.entered(message)
         self._call.attendance.entered(message.connection, message.connections)
-        self._call.commits.door.keep(self._call.attendance.connections)
+        # A relay that started anew gives the numbers it had given to others.
+        self._call.commits.door.keep(set() if how is Return.NEW_ROOM else self._call.attendance.connections)
         self._call.entered_at = at.now
         self._call.away_s = at.now - self._lost_at if self._lost_at is not None else 0.0
         self._call.catching_up = how is Return.RESUMED
@@ -441,7 +442,7 @@ class Session:
         self._lost_at = None
         self._call.knocking.stop()
         self._call.stranding.keeping_up()
-        self._call.commits.door.withdraw({who.key for who in membership.roster.by_leaf.values()})
+        self._call.commits.door.withdraw(membership.roster.keys)
         self._call.commits.hold(at.now + TAKE_OVER_S if len(membership.roster.by_leaf) > 1 else at.now)
         self._call.commits.epoch_began(membership)
         self._call.presences.entered(membership, at.now)
