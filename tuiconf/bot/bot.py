@@ -4,34 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar, overload
 
 import msgspec
 
-from tuiconf.bot import sound
-from tuiconf.bot.config import BotConfig, Participant, load
-from tuiconf.bot.handlers import Handler, HandlerFault, Worker, print_fault
-from tuiconf.bot.sound import HeardFrame, Samples
+from tuiconf.bot.config import BotConfig, load
+from tuiconf.bot.faults import Faults, Report, place_of_error, print_fault
+from tuiconf.bot.handlers import Handler
+from tuiconf.bot.joining import connected
+from tuiconf.bot.methods import Methods
+from tuiconf.bot.plays import Plays
+from tuiconf.bot.registry import Registry
+from tuiconf.bot.samples import Samples
+from tuiconf.bot.sound import AudioIn, Connections
 from tuiconf.bot.speech import synthesise
 from tuiconf.control import schema
-from tuiconf.control.calls import find_call, socket_path
 from tuiconf.control.client import ControlClient, EngineGone
-from tuiconf.control.events import NAMES, ChatReceived, Envelope, Left, Person, Played, name_of
-from tuiconf.control.schema import Request
-from tuiconf.control.spawn import engine
-from tuiconf.errors import UsageError
+from tuiconf.control.events import NAMES, Envelope, Event, EventsMissed, Failed, Joined, Left, Played
+from tuiconf.control.rpc import ControlError
+from tuiconf.errors import LocalProtocolError, TuiconfError
 
 R = TypeVar("R", bound=msgspec.Struct)
+E = TypeVar("E", bound=Event)
 H = TypeVar("H", bound=Handler)
 
-_ANY: Final = "*"
+# How long leaving may take: what was said last is sent, and the others are told.
+LEAVE_S: Final = 5.0
 
 
-class Bot:
+class CallFailed(TuiconfError):
+    """The call could not be joined, or kept; the message says why."""
+
+    code = "call_failed"
+
+
+class Bot(Methods):
     """One participant, driven by a program.
 
     ```python
@@ -44,23 +56,25 @@ class Bot:
     asyncio.run(bot.run())
     ```
 
-    Handlers are called with the event; a coroutine function runs in the loop, a plain function on a thread. One
-    that raises or takes longer than the settings' `handler_timeout_s` is reported and counted (`faults`), and
-    disturbs nobody: sound is the engine's, and the engine is a process of its own.
+    Handlers are called with the event; a coroutine function runs in the loop, a plain function on a thread, where it
+    may block. Each is called for one event after the other, beside the rest. One that raises, blocks the loop or takes
+    too long is reported and counted (`faults`), and disturbs nobody: sound is the engine's, a process of its own.
     """
 
-    def __init__(self, config: BotConfig, *, report: Callable[[HandlerFault], None] = print_fault) -> None:
+    def __init__(self, config: BotConfig, *, report: Report = print_fault) -> None:
+        """`report` is told what handlers do wrong, on whatever thread it is seen."""
         self.config = config
-        self.faults = 0
-        self._report = report
-        self._handlers: list[tuple[str, Worker]] = []
-        self._commands: dict[str, Worker] = {}
+        self._faults = Faults(report)
+        self._handlers = Registry(self._faults)
         self._client: ControlClient | None = None
+        self._sound: Connections | None = None
         self._stack = contextlib.AsyncExitStack()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._socket: Path | None = None
-        self._playing: dict[str, list[asyncio.Future[bool]]] = {}
-        self._left = asyncio.Event()
+        self._tasks: dict[asyncio.Task[object], float] = {}  # and how long each may go on after the call
+        self._plays = Plays()
+        self._turn = asyncio.Lock()
+        self._over = asyncio.Event()
+        self._end: Left | None = None
+        self._why = ""
 
     @classmethod
     def from_config(cls, path: str | Path) -> Self:
@@ -73,46 +87,65 @@ class Bot:
 
     # --- handlers
 
-    def on(self, event: str) -> Callable[[H], H]:
-        """Decorator: call this with each event of that name (`"participant_joined"`), or with all (`"*"`).
+    @property
+    def faults(self) -> int:
+        """How often a handler did something wrong."""
+        return self._faults.count
+
+    @overload
+    def on(
+        self, event: type[E], *, timeout_s: float | None = None
+    ) -> Callable[[Callable[[E], object]], Callable[[E], object]]: ...
+
+    @overload
+    def on(self, event: str, *, timeout_s: float | None = None) -> Callable[[H], H]: ...
+
+    def on(self, event: str | type[Event], *, timeout_s: float | None = None) -> Callable[[H], H]:
+        """Decorator: call this with each event of that type or name (`"participant_joined"`), or with all (`"*"`).
 
         Raises:
             UsageError: there is no such event.
         """
-        if event != _ANY and event not in NAMES:
-            raise UsageError(f"there is no event {event!r}: {', '.join(sorted(NAMES))}")
+        name = event if isinstance(event, str) else str(event.__struct_config__.tag)
 
         def register(handler: H) -> H:
-            self._handlers.append((event, self._worker(handler)))
+            wanted_levels = self._handlers.wants_levels
+            self._handlers.add_event(name, handler, timeout_s or self.config.handler_timeout_s)
+            if self._client is not None and self._handlers.wants_levels and not wanted_levels:
+                self.spawn(self._subscribe(self._client, since=None))
             return handler
 
         return register
 
-    def command(self, word: str) -> Callable[[H], H]:
-        """Decorator: call this with (message, argument) for a line of chat that begins with `word`.
+    def command(self, word: str, *, timeout_s: float | None = None) -> Callable[[H], H]:
+        """Decorator: call this with (message, argument) for a line of chat of others that begins with `word`.
 
-        What it returns, if it is text, is said in the chat.
+        However it is written, "!time" and "!Time" are the same. What the handler returns, if it is text, is said in
+        the chat.
+
+        Raises:
+            UsageError: it is not one word, or has a handler already.
         """
 
         def register(handler: H) -> H:
-            self._commands[word] = self._worker(handler)
+            self._handlers.add_command(word, handler, timeout_s or self.config.handler_timeout_s)
             return handler
 
         return register
 
-    def _worker(self, handler: Handler) -> Worker:
-        worker = Worker(handler, timeout_s=self.config.handler_timeout_s, report=self._fault)
-        if self._client is not None:
-            self._start(worker)
-        return worker
+    def spawn(self, coroutine: Coroutine[Any, Any, object], *, finish_s: float = 0.0) -> asyncio.Task[object]:
+        """Run this beside the handlers, however long it takes. When the call is over it may go on for `finish_s`."""
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks[task] = finish_s
+        name = str(getattr(coroutine, "__qualname__", "task")).rsplit(".", 1)[-1]
+        task.add_done_callback(functools.partial(self._ended, name))
+        return task
 
-    def _start(self, worker: Worker) -> None:
-        task = asyncio.get_running_loop().create_task(worker.run())
-        self._tasks.add(task)
-
-    def _fault(self, fault: HandlerFault) -> None:
-        self.faults += 1
-        self._report(fault)
+    def _ended(self, name: str, task: asyncio.Task[object]) -> None:
+        self._tasks.pop(task, None)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, EngineGone):
+            self._faults.tell(name, "raised", place_of_error(error))
 
     # --- the run
 
@@ -122,14 +155,12 @@ class Bot:
         Raises:
             TuiconfError: it cannot be.
         """
+        if self._client is not None:
+            raise LocalProtocolError("the bot is in a call already")
+        self._begin()
         try:
-            client = self._client = await self._stack.enter_async_context(self._connected())
-            hello = await client.call(schema.SayHello())
-            self._socket = Path(hello.socket)
-            for worker in (*(worker for _, worker in self._handlers), *self._commands.values()):
-                self._start(worker)
-            self._tasks.add(asyncio.get_running_loop().create_task(self._dispatch(client)))
-            await client.call(schema.Subscribe(events=self._wanted(), since=0))
+            client = self._client = await self._stack.enter_async_context(connected(self.config.bot))
+            await self._enter(client)
         except BaseException:
             await self._close()
             raise
@@ -138,92 +169,126 @@ class Bot:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the call, unless it was somebody else's."""
-        if self._client is not None and self.config.bot.call is None:
-            with contextlib.suppress(EngineGone, TimeoutError):
-                async with asyncio.timeout(5):
-                    await self.call(schema.Leave())
-                    await self._left.wait()
-        await self._close()
+        """Leave the call, unless it is somebody else's."""
+        try:
+            if self.config.bot.call is None and not self._over.is_set():
+                with contextlib.suppress(ControlError, EngineGone, TimeoutError):
+                    async with asyncio.timeout(LEAVE_S):
+                        await self.leave()
+                        await self._over.wait()
+        finally:
+            await self._close()
 
     async def run(self) -> None:
         """Be in the call until it is over.
 
         Raises:
+            CallFailed: it could not be joined, or kept, or this participant was removed.
             TuiconfError: it could not begin.
         """
         async with self:
-            await self.left()
+            left = await self.left()
+        if left.reason != "left":
+            raise CallFailed(self._why or f"the call is over for this participant: {left.reason}")
 
-    async def left(self) -> None:
-        """Wait until the call is over."""
-        await self._left.wait()
+    async def left(self) -> Left:
+        """Wait until the call is over; why it is.
+
+        Raises:
+            EngineGone: the engine ended without a word.
+        """
+        await self._over.wait()
+        if self._end is None:
+            raise EngineGone("the engine has ended without a word: the call is over")
+        return self._end
+
+    def _begin(self) -> None:
+        """Nothing is left of the call before."""
+        self._plays, self._turn, self._over = Plays(), asyncio.Lock(), asyncio.Event()
+        self._end, self._why = None, ""
+
+    async def _enter(self, client: ControlClient) -> None:
+        hello = await client.call(schema.SayHello())
+        self._sound = Connections(Path(hello.socket))
+        if self.config.allow:
+            await client.call(schema.AllowSet(fingerprints=self.config.allow))
+        self._handlers.start()
+        since = 0
+        if self.config.bot.call is not None:
+            since = await self._catch_up(client)
+        await self._subscribe(client, since=since)
+        self.spawn(self._dispatch(client))
+
+    async def _catch_up(self, client: ControlClient) -> int:
+        """Tell of a call that runs already as if it was joined now: commands of before are not done again."""
+        state = await client.call(schema.GetState())
+        if state.me is not None and state.epoch is not None and state.security_code is not None:
+            joined = Joined(
+                epoch=state.epoch, security_code=state.security_code, me=state.me, participants=state.participants
+            )
+            self._take(joined)
+        return state.seq
+
+    async def _subscribe(self, client: ControlClient, *, since: int | None) -> None:
+        names = sorted(NAMES) if self._handlers.wants_levels else None
+        await client.call(schema.Subscribe(events=names, since=since))
 
     async def _close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks.clear()
+        """End all that runs beside, each within its time, and let go of the engine."""
+        if self._sound is not None:
+            self._sound.close()
+        self._plays.close()
+        await self._handlers.finish()
+        await self._end_tasks()
         await self._stack.aclose()
-        self._client = None
+        self._client = self._sound = None
 
-    @contextlib.asynccontextmanager
-    async def _connected(self) -> AsyncIterator[ControlClient]:
-        """To the engine that runs already, or to one of our own."""
-        where = self.config.bot
-        if where.call is not None:
-            client = await ControlClient.connect(socket_path(find_call(where.call or None)))
-            try:
-                yield client
-            finally:
-                await client.close()
-            return
-        command, target = ("host", where.host) if where.host is not None else ("join", _link(where))
-        async with engine(command, target, _options(where)) as client:
-            yield client
-
-    def _wanted(self) -> list[str] | None:
-        """All that happens; levels, which come four times a second, only if somebody handles them."""
-        names = {name for name, _ in self._handlers}
-        return sorted(NAMES - {"events_missed"}) if "levels" in names else None
+    async def _end_tasks(self) -> None:
+        now = asyncio.get_running_loop().time()
+        ends = {task: now + finish_s for task, finish_s in self._tasks.items() if task is not asyncio.current_task()}
+        for task, end in sorted(ends.items(), key=lambda item: item[1]):
+            await asyncio.wait((task,), timeout=max(end - asyncio.get_running_loop().time(), 0))
+            task.cancel()
+        await asyncio.gather(*ends, return_exceptions=True)
 
     async def _dispatch(self, client: ControlClient) -> None:
-        async for envelope in client.events():
-            self._take(envelope)
-        self._left.set()
-        for waiting in self._playing.values():
-            for done in waiting:
-                if not done.done():
-                    done.set_exception(EngineGone("the call is over"))
+        lost = 0
+        try:
+            async for envelope in client.events():
+                self._follow(envelope)
+                if isinstance(envelope.data, EventsMissed) or client.events_lost > lost:
+                    lost = client.events_lost
+                    self.spawn(self._look_again(client))
+        finally:
+            self._over.set()
+            self._plays.close()
 
-    def _take(self, envelope: Envelope) -> None:
-        event = envelope.data
-        name = name_of(event)
-        for wanted, worker in self._handlers:
-            if wanted in (name, _ANY):
-                worker.put(event)
-        match event:
-            case ChatReceived():
-                self._take_command(event)
-            case Played(path=path, finished=finished):
-                for done in self._playing.pop(path, []):
-                    if not done.done():
-                        done.set_result(finished)
-            case Left():
-                self._left.set()
+    def _follow(self, envelope: Envelope) -> None:
+        """What the bot itself has to know; then the handlers."""
+        match envelope.data:
+            case Played(number=number, finished=finished):
+                self._plays.ended(number, finished=finished)
+            case Failed(message=message, fatal=True):
+                self._why = message
+        self._take(envelope.data)
+        if isinstance(envelope.data, Left):
+            self._end = envelope.data
+            self._over.set()
 
-    def _take_command(self, event: ChatReceived) -> None:
-        word, _, argument = event.text.partition(" ")
-        if (worker := self._commands.get(word)) is not None:
-            worker.put(event, argument.strip(), then=self._reply)
+    def _take(self, event: Event) -> None:
+        self._handlers.take(event, self._reply)
 
     async def _reply(self, answer: object) -> None:
         if isinstance(answer, str) and answer:
             await self.chat(answer)
 
+    async def _look_again(self, client: ControlClient) -> None:
+        """Some events were not told: what waits for them must not wait for ever."""
+        self._plays.playing((await client.call(schema.GetState())).playing)
+
     # --- what a participant does
 
-    async def call(self, request: Request[R]) -> R:
+    async def call(self, request: schema.Request[R]) -> R:
         """Anything of the control API: `await bot.call(schema.Remove(participant="Ben"))`.
 
         Raises:
@@ -235,109 +300,77 @@ class Bot:
         return await self._client.call(request)
 
     async def chat(self, text: str) -> None:
-        """Say a line of chat.
+        """Say a line of chat, or the beginning of one that is too long.
 
         Raises:
             ControlError, EngineGone: as `call`.
         """
-        await self.call(schema.ChatSend(text=text))
-
-    async def leave(self) -> None:
-        """Leave the call.
-
-        Raises:
-            ControlError, EngineGone: as `call`.
-        """
-        await self.call(schema.Leave())
-
-    async def participants(self) -> tuple[Person, ...]:
-        """Everyone in the call, this participant included.
-
-        Raises:
-            ControlError, EngineGone: as `call`.
-        """
-        return (await self.call(schema.GetRoster())).participants
+        sendable = text.encode(errors="replace").decode()  # lone surrogates, of a file's name, say
+        await self.chat_send(text=sendable[: schema.MAX_CHAT_CHARACTERS])
 
     # --- sound
 
-    async def audio_in(self, participant: int | str | None = None) -> AsyncIterator[HeardFrame]:
-        """What a participant says (leaf, name, or fingerprint), or the mix of all: 20 ms at a time, also of silence.
-
-        It ends when they leave. Whoever does not keep up loses the oldest, and sees a gap in the numbers.
+    def audio_in(self, participant: int | str | None = None) -> AudioIn:
+        """What a participant says (leaf, name, or fingerprint), or the mix of all: `async for frame in` it.
 
         Raises:
-            ControlError: there is no such participant.
-            EngineGone: the call is over.
+            EngineGone: the bot is in no call.
         """
-        async for frame in sound.heard(self._socket_path, participant):
-            yield frame
+        return AudioIn(self._connections, participant)
 
-    async def play(self, what: str | Path | Samples) -> bool:
-        """Send a file (or whatever else an input can be), or samples of 48 kHz mono; return when it was sent.
+    async def play(self, what: str | Path | Samples | AsyncIterable[Samples]) -> bool:
+        """Send a file (or, as text, whatever else an input can be), or samples of 48 kHz mono; return when it was sent.
 
-        False: something else was played before its end.
+        Files are played one after the other; samples at once, beside whatever else is sent. When this is cancelled,
+        it stops. False: somebody else stopped it, or played something in its place.
 
         Raises:
-            ControlError: it cannot be read.
+            NotSamples: it is nothing that can be played.
+            ControlError: it cannot be read, or too much is played at once.
             EngineGone: the call is over.
-            ValueError: the samples are not mono float32 or int16.
         """
-        if not isinstance(what, str | Path):
-            await sound.send(self._socket_path, what)
-            return True
-        path = str(what)
-        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._playing.setdefault(path, []).append(done)
-        try:
-            await self.call(schema.Play(path=path))
-            return await done
-        finally:
-            if done in self._playing.get(path, []):
-                self._playing[path].remove(done)
+        if isinstance(what, str | Path):
+            async with self._turn:
+                return await self._play_file(_input(what))
+        await self._connections.send(what)
+        await self.call(schema.SayHello())  # an engine that ended has closed the connection, too
+        return True
 
     async def say(self, text: str) -> bool:
-        """Speak a text, by the settings' `speech.command`; return when it was said.
+        """Speak a text, by the settings' `speech.command`, after what is being played; return when it was said.
 
         Raises:
             SpeechFailed: the command does not do it.
             ControlError, EngineGone: as `play`.
         """
-        with tempfile.TemporaryDirectory(prefix="tuiconf-") as folder:
-            path = Path(folder) / "speech.wav"
-            await synthesise(self.config.speech.command, text, path)
+        speech = await synthesise(self.config.speech.command, text)
+        with self._file_for_engine(speech) as path:
             return await self.play(path)
 
+    async def _play_file(self, path: str) -> bool:
+        try:
+            playing = await self.call(schema.Play(path=path))
+            return await self._plays.end_of(playing.number)
+        except asyncio.CancelledError:
+            self.spawn(self.play_stop())  # goes out before whatever is played next
+            raise
+
+    @contextlib.contextmanager
+    def _file_for_engine(self, data: bytes) -> Iterator[Path]:
+        """Beside its socket: an engine that is a service may have a /tmp of its own."""
+        folder = self._connections.path.parent
+        with tempfile.TemporaryDirectory(prefix=".speech.", dir=folder) as own:
+            path = Path(own) / "speech.wav"
+            path.write_bytes(data)
+            yield path
+
     @property
-    def _socket_path(self) -> Path:
-        if self._socket is None:
+    def _connections(self) -> Connections:
+        if self._sound is None:
             raise EngineGone("the bot is not in a call: use `async with bot`")
-        return self._socket
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """The bot's own settings."""
-        return self.config.settings
+        return self._sound
 
 
-def _link(where: Participant) -> str:
-    if where.link is not None:
-        return where.link
-    path = where.link_file or Path()
-    try:
-        return path.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: the link cannot be read") from error
-
-
-def _options(where: Participant) -> Sequence[str]:
-    options = ["--wait"] if where.wait else []
-    for option, value in (
-        ("--name", where.name),
-        ("--audio-in", where.audio_in),
-        ("--audio-out", where.audio_out),
-        ("--config", where.config),
-        ("--lobby", where.lobby),
-    ):
-        if value is not None:
-            options += [option, str(value)]
-    return options
+def _input(what: str | Path) -> str:
+    """As the engine names it; it may be in another folder than this program."""
+    return what if isinstance(what, str) else f"file:{what.absolute()}"

@@ -4,43 +4,90 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final, Literal, Self, TypeVar
 
 import msgspec
 
-from tuiconf.config import ConfigError, Fingerprint, Speech
+from tuiconf.config import MAX_FILE_BYTES, ConfigError, Fingerprint, Speech
+from tuiconf.control.schema import MAX_ALLOWED
 
-MAX_FILE_BYTES: Final = 1 << 20
+S = TypeVar("S")
+
+# How long a handler may take unless the settings say something else: to look something up, or to say a sentence.
+HANDLER_TIMEOUT_S: Final = 10.0
 
 
-class Participant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which call the bot is in, and how. One of `link`, `link_file`, `host` and `call` says where."""
+class Where(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which call the bot is in, and how. One of `link`, `link_file`, `host` and `call` says which."""
 
     link: str | None = None
-    link_file: Path | None = None  # a path relative to the settings' folder
+    link_file: Path | None = None  # paths are relative to the settings' folder
     host: str | None = None  # a relay, to make a room on
-    call: str | None = None  # a call that runs on this machine
+    call: str | None = None  # a call that runs on this machine, by its name; "": the only one there is
     name: str | None = None
     audio_in: str | None = None
     audio_out: str | None = None
-    lobby: str | None = None
-    config: Path | None = None
-    wait: bool = True
+    lobby: Literal["off", "unknown", "everyone"] | None = None
+    config: Path | None = None  # the engine's settings, as in client.toml
+    wait: bool = True  # for a relay that is not there yet
 
     def __post_init__(self) -> None:
+        """Refuse what says nothing, or too much."""
         if sum(where is not None for where in (self.link, self.link_file, self.host, self.call)) != 1:
             raise ValueError("say which call: one of link, link_file, host and call")
+        if self.lobby is not None and self.host is None:
+            raise ValueError("lobby is for whoever makes the room: it goes with host")
+
+    def __repr__(self) -> str:
+        """Without the link: it is a secret."""
+        return "<Where>"
+
+    def resolved(self, folder: Path) -> Self:
+        """The same with its paths taken from there."""
+        return msgspec.structs.replace(
+            self,
+            link_file=folder / self.link_file if self.link_file is not None else None,
+            config=folder / self.config if self.config is not None else None,
+        )
 
 
-class BotConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All of it. `settings` is the bot's own."""
+class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is in the file. `settings` is the bot's own."""
 
-    bot: Participant
+    bot: Where
     speech: Speech = Speech()
-    # Identities the bot deals with, where it deals with some only.
-    allow: Annotated[list[Fingerprint], msgspec.Meta(max_length=4096)] = []
-    handler_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 10.0
-    settings: dict[str, Any] = {}
+    # Identities the engine knows: a lobby for unknown people lets them in.
+    allow: Annotated[list[Fingerprint], msgspec.Meta(max_length=MAX_ALLOWED)] = []
+    handler_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = HANDLER_TIMEOUT_S
+    settings: dict[str, object] = {}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class BotConfig(_File, frozen=True, kw_only=True):
+    """All of it, and where it was read from."""
+
+    path: Path = Path("bot.toml")
+
+    def __repr__(self) -> str:
+        """Without what is in it."""
+        return f"<BotConfig {self.path}>"
+
+    def resolve(self, path: Path) -> Path:
+        """A path that the settings name, from their folder."""
+        return self.path.parent / path
+
+    def own_settings(self, kind: type[S]) -> S:
+        """The bot's own settings, as a type of its own: a msgspec Struct that forbids unknown fields, best.
+
+        Raises:
+            ConfigError: they are not of that type; the message names file and key.
+        """
+        try:
+            return msgspec.convert(self.settings, kind)
+        except msgspec.ValidationError as error:
+            raise ConfigError(f"{self.path}: {str(error).replace('`$', '`$.settings')}") from error
 
 
 def load(path: Path) -> BotConfig:
@@ -54,17 +101,18 @@ def load(path: Path) -> BotConfig:
             data = file.read(MAX_FILE_BYTES + 1)
         if len(data) > MAX_FILE_BYTES:
             raise ConfigError(f"{path}: too large for a file of settings")
-        config = msgspec.convert(tomllib.loads(data.decode()), BotConfig)
+        given = msgspec.convert(tomllib.loads(data.decode()), _File)
     except OSError as error:
         raise ConfigError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from error
-    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, not these settings
+    except RecursionError as error:
+        raise ConfigError(f"{path}: nested too deeply") from error
+    except ValueError as error:  # not UTF-8, not TOML, not these settings
         raise ConfigError(f"{path}: {error}") from error
-    return msgspec.structs.replace(config, bot=_resolved(config.bot, path.parent))
-
-
-def _resolved(bot: Participant, folder: Path) -> Participant:
-    return msgspec.structs.replace(
-        bot,
-        link_file=folder / bot.link_file if bot.link_file is not None else None,
-        config=folder / bot.config if bot.config is not None else None,
+    return BotConfig(
+        bot=given.bot.resolved(path.parent),
+        speech=given.speech,
+        allow=given.allow,
+        handler_timeout_s=given.handler_timeout_s,
+        settings=given.settings,
+        path=path,
     )

@@ -4,95 +4,99 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import sys
-import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final
+
+from tuiconf.bot.faults import Faults, place_of_error
+from tuiconf.bot.threads import on_thread
+from tuiconf.bot.watch import Watch
+from tuiconf.control.client import EngineGone
 
 # Events that wait for a handler: whoever is so far behind gets the newest.
 MAX_WAITING: Final = 256
 
-# A handler in the loop that does not give it back for so long has blocked it. Sound does not pass through here.
-BLOCKED_S: Final = 1.0
+# Calls of one handler that were given up and have not come back: each holds a thread, or a task that will not end.
+MAX_STUCK: Final = 4
 
-Handler = Callable[..., Any]
+Handler = Callable[..., object]
 """Called with what it was registered for; a plain function is run on a thread, a coroutine function in the loop."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandlerFault:
-    """A handler did something wrong. `where` is its name, and a place in its code: nothing of what it was told."""
-
-    handler: str
-    what: Literal["raised", "timed_out", "blocked", "overrun"]
-    where: str
+Then = Callable[[object], Awaitable[None]]
 
 
-def print_fault(fault: HandlerFault) -> None:
-    """One line on standard error."""
-    print(f"tuiconf.bot: the handler {fault.handler} {fault.what.replace('_', ' ')} ({fault.where})", file=sys.stderr)  # noqa: T201
+@dataclass(frozen=True, slots=True)
+class _Job:
+    arguments: tuple[object, ...]
+    then: Then | None
 
 
 class Worker:
-    """Runs one handler, one event after the other."""
+    """Runs one handler, one event after the other, in order."""
 
-    def __init__(self, handler: Handler, *, timeout_s: float, report: Callable[[HandlerFault], None]) -> None:
-        self.name = getattr(handler, "__name__", type(handler).__name__)
+    def __init__(self, handler: Handler, *, timeout_s: float, faults: Faults, watch: Watch) -> None:
+        self._name = str(getattr(handler, "__qualname__", type(handler).__name__)).rsplit(".", 1)[-1]
         self._handler = handler
-        self._in_loop = inspect.iscoroutinefunction(handler)
+        self._in_loop = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
+            getattr(handler, "__call__", None)  # noqa: B004 - an object that is called as a coroutine function
+        )
         self._timeout_s = timeout_s
-        self._report = report
-        self._queue: asyncio.Queue[tuple[tuple[object, ...], Callable[[object], Awaitable[None]] | None]]
-        self._queue = asyncio.Queue(MAX_WAITING)
+        self._faults = faults
+        self._watch = watch
+        self._queue: asyncio.Queue[_Job | None] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[object]] = set()  # calls that have not ended, given up or not
+        self._threads = 0  # the same of threads
 
-    def put(self, *arguments: object, then: Callable[[object], Awaitable[None]] | None = None) -> None:
+    def put(self, *arguments: object, then: Then | None = None) -> None:
         """Call the handler with these once it has done what came before; `then` gets what it returns."""
-        if self._queue.full():
+        if self._queue.qsize() >= MAX_WAITING:
             self._queue.get_nowait()
-            self._fault("overrun", f"{MAX_WAITING} events were waiting")
-        self._queue.put_nowait((arguments, then))
+            self._faults.tell(self._name, "overrun", f"{MAX_WAITING} events were waiting")
+        self._queue.put_nowait(_Job(arguments, then))
+
+    def finish(self) -> None:
+        """Nothing more comes: `run` returns once all of it was done."""
+        self._queue.put_nowait(None)
 
     async def run(self) -> None:
-        """For ever."""
-        while True:
-            arguments, then = await self._queue.get()
-            try:
-                await self._call(arguments, then)
-            except TimeoutError:
-                self._fault("timed_out", f"after {self._timeout_s:g} s")
-            except Exception as error:  # noqa: BLE001 - a bot's bug ends here: it is reported, and the bot goes on
-                self._fault("raised", _place(error))
-
-    async def _call(self, arguments: tuple[object, ...], then: Callable[[object], Awaitable[None]] | None) -> None:
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(self._timeout_s):
-            if self._in_loop:
-                began = loop.time()
-                running = loop.create_task(self._handler(*arguments))
-                loop.call_soon(self._look_for_block, began)
-                try:
-                    result = await running
-                finally:
-                    running.cancel()
+        """Until `finish`."""
+        while (job := await self._queue.get()) is not None:
+            if len(self._tasks) + self._threads >= MAX_STUCK:
+                self._faults.tell(self._name, "stuck", f"{MAX_STUCK} calls have not come back")
             else:
-                result = await asyncio.to_thread(self._handler, *arguments)
-            if then is not None:
-                await then(result)
+                await self._call(job)
 
-    def _look_for_block(self, began: float) -> None:
-        """Called right after the handler's first step, when that gives the loop back."""
-        if (lasted := asyncio.get_running_loop().time() - began) > BLOCKED_S:
-            self._fault("blocked", f"the loop for {lasted:.1f} s: make it a plain function, and it runs on a thread")
+    async def _call(self, job: _Job) -> None:
+        task = asyncio.get_running_loop().create_task(self._watch.over(self._name, self._run(job)))
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        try:
+            done, _ = await asyncio.wait((task,), timeout=self._timeout_s)
+        finally:
+            task.cancel()  # of no effect on one that is done; one that does not obey is waited for no longer
+        if not done:
+            self._faults.tell(self._name, "timed_out", f"after {self._timeout_s:g} s")
 
-    def _fault(self, what: Literal["raised", "timed_out", "blocked", "overrun"], where: str) -> None:
-        self._report(HandlerFault(handler=self.name, what=what, where=where))
+    async def _run(self, job: _Job) -> None:
+        result = self._handler(*job.arguments) if self._in_loop else await self._on_thread(job)
+        if inspect.isawaitable(result):
+            result = await result
+        if job.then is not None:
+            await job.then(result)
 
+    async def _on_thread(self, job: _Job) -> object:
+        self._threads += 1
+        return await on_thread(lambda: self._handler(*job.arguments), ended=self._thread_ended)
 
-def _place(error: BaseException) -> str:
-    """What kind of error and where, never its text: it may hold a name, or what somebody said."""
-    frames = traceback.extract_tb(error.__traceback__)
-    if not frames:
-        return type(error).__name__
-    return f"{type(error).__name__}, {Path(frames[-1].filename).name}:{frames[-1].lineno}"
+    def _thread_ended(self) -> None:
+        self._threads -= 1
+
+    def _ended(self, task: asyncio.Task[object]) -> None:
+        """Where a bot's bug ends: it is reported, and the bot goes on."""
+        self._tasks.discard(task)
+        if task.cancelled():
+            return
+        error = task.exception()
+        # That the call is over is nobody's fault.
+        if error is not None and not isinstance(error, EngineGone):
+            self._faults.tell(self._name, "raised", place_of_error(error))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from tuiconf.errors import TuiconfError
@@ -23,37 +24,37 @@ class SpeechFailed(TuiconfError):
     code = "speech"
 
 
-async def synthesise(command: Sequence[str], text: str, path: Path) -> None:
-    """Have the command speak the text into a WAV file: text on its standard input, WAV on its standard output.
+async def synthesise(command: Sequence[str], text: str) -> bytes:
+    """The WAV file that the command makes of a text: text on its standard input, WAV on its standard output.
 
     Raises:
-        SpeechFailed: it did not.
+        SpeechFailed: it does not.
     """
+    name = command[0]
     try:
         child = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # to end what it starts, too
         )
-    except OSError as error:
-        raise SpeechFailed(
-            f"the speech command {command[0]} cannot be run: install it, or set speech.command"
-        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the command
+        raise SpeechFailed(f"the speech command {name} cannot be run: install it, or set speech.command") from error
     try:
         async with asyncio.timeout(SYNTHESIS_S):
             data = await _spoken(child, text)
             code = await child.wait()
     except TimeoutError as error:
-        raise SpeechFailed(f"the speech command {command[0]} took longer than {SYNTHESIS_S:.0f} s") from error
+        raise SpeechFailed(f"the speech command {name} took longer than {SYNTHESIS_S:.0f} s") from error
     finally:
         if child.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                child.kill()
+                os.killpg(child.pid, signal.SIGKILL)
             await child.wait()
     if code != 0 or not data:
-        raise SpeechFailed(f"the speech command {command[0]} failed")
-    await asyncio.to_thread(path.write_bytes, data)
+        raise SpeechFailed(f"the speech command {name} failed")
+    return data
 
 
 async def _spoken(child: asyncio.subprocess.Process, text: str) -> bytes:
