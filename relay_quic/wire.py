@@ -351,9 +351,7 @@ class DatagramKind(enum.IntEnum):
     SIDE = 2  # reports: forwarded in a room of any size, a hundred a second, and first to be dropped
 
 
-_KIND_MASK: Final = 0x0F
 _LOUDNESS_SHIFT: Final = 4
-_RESERVED_MASK: Final = 0xC0
 MAX_LOUDNESS: Final = 3
 
 
@@ -365,6 +363,14 @@ def datagram_prefix(kind: DatagramKind, *, loudness: int = 0) -> bytes:
     return bytes((kind | min(max(loudness, 0), MAX_LOUDNESS) << _LOUDNESS_SHIFT,))
 
 
+# All bytes that may be in front, and what they mean: an enum made for every datagram would cost more than the rest.
+_PREFIXES: Final = {
+    datagram_prefix(kind, loudness=loudness)[0]: (kind, loudness)
+    for kind in DatagramKind
+    for loudness in range(MAX_LOUDNESS + 1)
+}
+
+
 def parse_datagram_prefix(datagram: bytes) -> tuple[DatagramKind, int]:
     """The kind and loudness of a datagram.
 
@@ -373,8 +379,7 @@ def parse_datagram_prefix(datagram: bytes) -> tuple[DatagramKind, int]:
     """
     if not 2 <= len(datagram) <= MAX_DATAGRAM_BYTES:
         raise WireError("a datagram's size is not allowed")
-    first = datagram[0]
-    kind = first & _KIND_MASK
-    if first & _RESERVED_MASK or kind not in (DatagramKind.AUDIO, DatagramKind.SIDE):
+    meaning = _PREFIXES.get(datagram[0])
+    if meaning is None:
         raise WireError("a datagram is of no known kind")
-    return DatagramKind(kind), first >> _LOUDNESS_SHIFT
+    return meaning

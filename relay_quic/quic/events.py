@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Established:
@@ -18,9 +20,8 @@ class StreamData:
     ended: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatagramReceived:
-    """One DATAGRAM frame."""
+class DatagramReceived(msgspec.Struct, frozen=True, kw_only=True):
+    """One DATAGRAM frame. (A Struct, because they are so many, and a frozen dataclass takes five times as long.)"""
 
     data: bytes
 

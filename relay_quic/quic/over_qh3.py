@@ -67,24 +67,30 @@ class Qh3Connection(Connection):
 
     def _collect(self) -> None:
         quic = self._quic
-        while (event := quic.next_event()) is not None:
-            match event:
-                case events.DatagramFrameReceived():
-                    self._events.append(DatagramReceived(data=event.data))
-                case events.StreamDataReceived():
-                    self._stream_event(event.stream_id, event.data, event.end_stream)
-                case events.StreamReset() | events.StopSendingReceived():
-                    self._end("protocol")
-                case events.HandshakeCompleted():
-                    self._establish(event.alpn_protocol)
-                case events.ConnectionIdIssued():
-                    self.new_ids.append(event.connection_id)
-                case events.ConnectionIdRetired():
-                    self.old_ids.append(event.connection_id)
-                case _:
-                    pass
+        waiting = quic._events
+        while waiting:
+            event = waiting.popleft()
+            if isinstance(event, events.DatagramFrameReceived):  # nearly all are
+                self._events.append(DatagramReceived(data=event.data))
+            else:
+                self._translate(event)
         if quic._close_event is not None:
             self._terminated(frame_type=quic._close_event.frame_type, sent_by_us=False)
+
+    def _translate(self, event: events.QuicEvent) -> None:
+        match event:
+            case events.StreamDataReceived():
+                self._stream_event(event.stream_id, event.data, event.end_stream)
+            case events.StreamReset() | events.StopSendingReceived():
+                self._end("protocol")
+            case events.HandshakeCompleted():
+                self._establish(event.alpn_protocol)
+            case events.ConnectionIdIssued():
+                self.new_ids.append(event.connection_id)
+            case events.ConnectionIdRetired():
+                self.old_ids.append(event.connection_id)
+            case _:
+                pass
 
     def _library(self) -> QuicConnection:
         return self._quic

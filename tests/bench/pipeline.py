@@ -10,6 +10,7 @@ mood. The slowest 5 % of the ticks are left out: they are other programs.
 from __future__ import annotations
 
 import datetime as dt
+import select
 import socket
 from collections import defaultdict
 from collections.abc import Callable
@@ -75,6 +76,8 @@ class End:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.socket.setblocking(False)
+        self.poll = select.poll()
+        self.poll.register(self.socket, select.POLLIN)
         self.connection: Connection | None = None
         self.peer: Address = ("", 0)
 
@@ -98,12 +101,8 @@ class End:
 
     def receive(self, now: float) -> list[bytes]:
         connection = quic(self)
-        while True:
-            try:
-                packet = self.socket.recv(2048)
-            except BlockingIOError:
-                break
-            connection.receive(packet, self.peer, now)
+        while self.poll.poll(0):
+            connection.receive(self.socket.recv(2048), self.peer, now)
         return [event.data for event in connection.take_events() if isinstance(event, DatagramReceived)]
 
     def open(self, datagrams: list[bytes], now: float) -> list[tuple[Opened, bool, int]]:
