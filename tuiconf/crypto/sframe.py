@@ -31,6 +31,8 @@ _KID_SHIFT: Final = 4
 _EXTENDED_CTR: Final = 0x08  # Y: the same for the counter
 _LOW_3_BITS: Final = 0x07
 _INLINE_LIMIT: Final = 8
+# The least value that needs a field of so many bytes, by the bytes less 1.
+_LEAST: Final = (_INLINE_LIMIT, *(1 << 8 * length for length in range(1, 8)))
 
 
 class SFrameError(RemoteProtocolError):
@@ -86,25 +88,20 @@ def decode_header(sealed: bytes) -> tuple[int, int, int]:
     if not sealed:
         raise SFrameError("a frame is empty")
     config = sealed[0]
-    kid = config >> _KID_SHIFT & _LOW_3_BITS
-    at = 1
+    kid, counter, at = config >> _KID_SHIFT & _LOW_3_BITS, config & _LOW_3_BITS, 1
     if config & _EXTENDED_KID:
-        at = 2 + kid
-        kid = _decode_field(sealed[1:at], kid + 1)
-    counter = config & _LOW_3_BITS
+        least, at = _LEAST[kid], 2 + kid
+        kid = int.from_bytes(sealed[1:at], "big")
+        if kid < least:
+            raise SFrameError("the KID in a frame's header is cut off, or not in its shortest form")
     if config & _EXTENDED_CTR:
-        start, at = at, at + 1 + counter
-        counter = _decode_field(sealed[start:at], counter + 1)
-    return kid, counter, at
-
-
-def _decode_field(data: bytes, length: int) -> int:
-    if len(data) != length:
+        least, start, at = _LEAST[counter], at, at + 1 + counter
+        counter = int.from_bytes(sealed[start:at], "big")
+        if counter < least:
+            raise SFrameError("the counter in a frame's header is cut off, or not in its shortest form")
+    if at > len(sealed):
         raise SFrameError("a frame ends within its header")
-    value = int.from_bytes(data, "big")
-    if value < _INLINE_LIMIT or not data[0]:
-        raise SFrameError("a value in a frame's header is not in its shortest form")
-    return value
+    return kid, counter, at
 
 
 # --- keys, RFC 9605 §4.4.2
@@ -166,14 +163,16 @@ class CounterModeAead:
 class FrameKey:
     """The key and salt of one KID, ready to seal or to open: one sender's, in one direction."""
 
-    __slots__ = ("_aead", "_config", "_kid_bytes", "_salt")
+    __slots__ = ("_aead", "_heads", "_salt")
 
     def __init__(self, suite: Suite, secret: bytes, kid: int) -> None:
         key, salt = derive(suite, secret, kid)
         self._aead = CounterModeAead(key, suite.tag_bytes) if suite.counter_mode else AESGCM(key)
         self._salt = int.from_bytes(salt, "big")
-        kid_bits, self._kid_bytes = _encode_field(kid)
-        self._config = kid_bits << _KID_SHIFT
+        # What is in front of a counter: of one that is in the config byte itself, or has 1 to 8 bytes of its own.
+        inline = (encode_header(kid, counter) for counter in range(_INLINE_LIMIT))
+        longer = (encode_header(kid, least)[:-length] for length, least in enumerate(_LEAST, 1))
+        self._heads = (*inline, *longer)
 
     def seal(self, counter: int, metadata: bytes, payload: bytes) -> bytes:
         """The header and the sealed payload. The header and `metadata` are authenticated with it.
@@ -181,8 +180,11 @@ class FrameKey:
         The nonce is the salt with the counter XORed in, so it repeats exactly when the counter does: the caller
         gives every counter (below 2⁶⁴) once in the life of the key.
         """
-        counter_bits, counter_bytes = _encode_field(counter)
-        header = (self._config | counter_bits).to_bytes() + self._kid_bytes + counter_bytes
+        if counter < _INLINE_LIMIT:
+            header = self._heads[counter]
+        else:
+            length = (counter.bit_length() + 7) >> 3
+            header = self._heads[_INLINE_LIMIT - 1 + length] + counter.to_bytes(length, "big")
         nonce = (self._salt ^ counter).to_bytes(NONCE_BYTES, "big")
         return header + self._aead.encrypt(nonce, payload, header + metadata)
 

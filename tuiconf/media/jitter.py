@@ -270,6 +270,10 @@ class JitterBuffer:
         if not self._playing and not self._begin(now):
             return _WAIT
         self._starved = 0
+        lag = self._lag(self._next, now)
+        if not self._credit and self._next in self._held and 0 <= lag - self._target <= self._frame_s + SLACK_S:
+            self._over = self._under = 0  # the frame is here, neither early nor late: nearly always so
+            return self._play(cut=False)
         first = self._settle_credit()
         lag = self._lag(self._next, now)
         if lag > self._target + MAX_CATCH_UP_S:

@@ -188,12 +188,14 @@ class Receiver:
         if pcm is None:
             return self._conceal()
         self._played += 1
-        self._count_concealed(due.seq)
+        if self._unproven:
+            self._count_concealed(due.seq)
         self._times.append((due.seq, now))
         if skipped is not None:  # both frames in the time of one, and both are heard
             self._played += 1
             pcm += (skipped - pcm) * self._fade_out
-        self._soften(pcm)
+        if self._concealed_run:
+            self._soften(pcm)
         return pcm, Kind.PLAYED
 
     def _mend(self, fec: bytes | None) -> tuple[Pcm | None, Kind]:

@@ -110,6 +110,8 @@ def unbundle_with_offsets(data: bytes) -> list[tuple[int, bytes]]:
     """
     if not _HEAD_BYTES < len(data) <= MAX_BUNDLE_BYTES:
         raise BundleError("a bundle's size is not possible")
+    if int.from_bytes(data[:_HEAD_BYTES], "big") == len(data) - _HEAD_BYTES:
+        return [(0, data[_HEAD_BYTES:])]  # as long as nothing is lost, there is one frame
     frames: list[tuple[int, bytes]] = []
     at, least = 0, 0
     while at < len(data):
