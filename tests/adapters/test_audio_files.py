@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.intelligibility import find
-from tuiconf.adapters.audio import AudioError, Frame, open_source, parse_input
+from tuiconf.adapters.audio import AudioError, Frame, decoder, open_source, parse_input
 from tuiconf.adapters.audio.decoder import AHEAD_SAMPLES
 from tuiconf.adapters.audio.files import FileSource
 from tuiconf.speech import samples
@@ -133,6 +133,24 @@ async def test_a_delay_comes_before_the_file_and_a_loop_has_no_end(tmp_path: Pat
     again = joined(frames)[4800:9600]
     assert len(again) == 4800 and np.abs(again - joined(frames)[:4800]).max() < 1e-6
     assert source.ended and source.frame() is None
+
+
+@pytest.mark.parametrize("kept_s", [5.0, 0.1])
+async def test_a_short_loop_is_decoded_once_and_a_longer_one_each_time(
+    tmp_path: Path, kept_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoder, "KEPT_SAMPLES", round(kept_s * 48_000))
+    path = tmp_path / "sound.wav"
+    encode(path, chirp(2.5), codec="pcm_s16le")
+    source = FileSource(path, loop=True)
+    await source.start()
+    await heard(source, limit=126)
+    encode(tmp_path / "quieter.wav", chirp(2.5) * 0.1, codec="pcm_s16le")
+    (tmp_path / "quieter.wav").replace(path)
+    await heard(source, limit=250)  # what was decoded ahead
+    again = joined(await heard(source, limit=125))
+    await source.close()
+    assert bool(np.abs(again).max() > 0.2) is (kept_s > 2.5)
 
 
 async def test_a_loop_of_next_to_nothing_is_refused_instead_of_keeping_a_core_busy(tmp_path: Path) -> None:

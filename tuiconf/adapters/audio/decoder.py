@@ -27,6 +27,10 @@ MAX_RATE: Final = 768_000
 # A loop opens the file anew each time: a shorter one would keep a core busy with that alone.
 MIN_LOOP_SAMPLES: Final = SAMPLE_RATE // 20
 
+# A loop of up to 20 s is decoded once and kept, 4 MB: decoding speech over and over costs a participant as much CPU as
+# hearing somebody. Doubling it doubles the memory; what is longer is decoded again each time.
+KEPT_SAMPLES: Final = 20 * SAMPLE_RATE
+
 # Ten seconds and more of nothing but damage: such a file is at its end, however long it goes on. Each packet costs
 # microseconds, so a larger number would only cost time on a file of gigabytes.
 MAX_BROKEN_PACKETS: Final = 500
@@ -60,6 +64,7 @@ class FileDecoder:
         self.finished = False
         self._path = path
         self._loop = loop
+        self._kept: Frame | None = None  # the whole file, when it is a short loop
         self._room = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="audio file", daemon=True)
@@ -109,12 +114,19 @@ class FileDecoder:
             self._announce()
 
     def _decode_once(self) -> int:
-        samples = 0
+        if self._kept is not None:
+            self._put(self._kept)
+            return len(self._kept)
+        samples, kept = 0, list[Frame]()
         with contextlib.closing(decode(self._path)) as blocks:
             for block in blocks:
                 samples += len(block)
+                if self._loop and samples <= KEPT_SAMPLES:
+                    kept.append(block)
                 if not self._put(block):
                     break
+        if self._loop and 0 < samples <= KEPT_SAMPLES:
+            self._kept = np.concatenate(kept)
         return samples
 
     def _put(self, block: Frame) -> bool:
