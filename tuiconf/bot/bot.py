@@ -32,6 +32,7 @@ from tuiconf.errors import LocalProtocolError, TuiconfError
 R = TypeVar("R", bound=msgspec.Struct)
 E = TypeVar("E", bound=Event)
 H = TypeVar("H", bound=Handler)
+T = TypeVar("T", bound=Callable[[], Coroutine[Any, Any, object]])
 
 # How long leaving may take: what was said last is sent, and the others are told.
 LEAVE_S: Final = 5.0
@@ -70,6 +71,8 @@ class Bot(Methods):
         self._sound: Connections | None = None
         self._stack = contextlib.AsyncExitStack()
         self._tasks: dict[asyncio.Task[object], float] = {}  # and how long each may go on after the call
+        self._beside: list[Callable[[], Coroutine[Any, Any, object]]] = []
+        self._joined = False
         self._plays = Plays()
         self._turn = asyncio.Lock()
         self._over = asyncio.Event()
@@ -133,6 +136,13 @@ class Bot(Methods):
 
         return register
 
+    def task(self, function: T) -> T:
+        """Decorator: run this coroutine function beside the handlers, from when the bot is in the call."""
+        self._beside.append(function)
+        if self._joined:
+            self.spawn(function())
+        return function
+
     def spawn(self, coroutine: Coroutine[Any, Any, object], *, finish_s: float = 0.0) -> asyncio.Task[object]:
         """Run this beside the handlers, however long it takes. When the call is over it may go on for `finish_s`."""
         task = asyncio.get_running_loop().create_task(coroutine)
@@ -191,6 +201,11 @@ class Bot(Methods):
         if left.reason != "left":
             raise CallFailed(self._why or f"the call is over for this participant: {left.reason}")
 
+    @property
+    def in_call(self) -> bool:
+        """Whether the call has been joined, and is not over."""
+        return self._joined and not self._over.is_set()
+
     async def left(self) -> Left:
         """Wait until the call is over; why it is.
 
@@ -205,7 +220,7 @@ class Bot(Methods):
     def _begin(self) -> None:
         """Nothing is left of the call before."""
         self._plays, self._turn, self._over = Plays(), asyncio.Lock(), asyncio.Event()
-        self._end, self._why = None, ""
+        self._end, self._why, self._joined = None, "", False
 
     async def _enter(self, client: ControlClient) -> None:
         hello = await client.call(schema.SayHello())
@@ -235,6 +250,7 @@ class Bot(Methods):
 
     async def _close(self) -> None:
         """End all that runs beside, each within its time, and let go of the engine."""
+        self._joined = False
         if self._sound is not None:
             self._sound.close()
         self._plays.close()
@@ -277,6 +293,10 @@ class Bot(Methods):
 
     def _take(self, event: Event) -> None:
         self._handlers.take(event, self._reply)
+        if isinstance(event, Joined) and not self._joined:
+            self._joined = True
+            for function in self._beside:
+                self.spawn(function())
 
     async def _reply(self, answer: object) -> None:
         if isinstance(answer, str) and answer:

@@ -74,7 +74,7 @@ class BotConfig(_File, frozen=True, kw_only=True):
         """Without what is in it."""
         return f"<BotConfig {self.path}>"
 
-    def resolve(self, path: Path) -> Path:
+    def resolve(self, path: str | Path) -> Path:
         """A path that the settings name, from their folder."""
         return self.path.parent / path
 
