@@ -1,0 +1,45 @@
+"""Who else is in the call, followed through its events. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tuiconf.control.events import Event, Joined, ParticipantJoined, ParticipantLeft, Person
+
+
+class People:
+    """Everyone but this participant, by leaf."""
+
+    def __init__(self) -> None:
+        self._own = ""
+        self._others: dict[int, Person] = {}
+
+    @property
+    def others(self) -> tuple[Person, ...]:
+        """Those who are here now."""
+        return tuple(self._others.values())
+
+    def happened(self, event: Event) -> None:
+        """To be told everything."""
+        match event:
+            case Joined(me=me, participants=participants):
+                self._own = me.fingerprint
+                self._others = {who.leaf: who for who in participants if not self.is_own(who)}
+            case ParticipantJoined(participant=who) if not self.is_own(who):
+                self._others[who.leaf] = who
+            case ParticipantLeft(participant=who):
+                self._others.pop(who.leaf, None)
+
+    def is_own(self, who: Person) -> bool:
+        """Whether that is this participant: under whatever leaf, as it changes when the group had to be joined anew."""
+        return who.fingerprint == self._own
+
+    def corrected(self, roster: Sequence[Person], *, epoch: int) -> Iterator[Event]:
+        """What must have happened while events were missed, if this is who is here."""
+        now = {who.leaf: who for who in roster if not self.is_own(who)}
+        for leaf, who in list(self._others.items()):
+            if leaf not in now or now[leaf].fingerprint != who.fingerprint:
+                yield ParticipantLeft(participant=who, epoch=epoch, reason="left")
+        for leaf, who in now.items():
+            if leaf not in self._others:
+                yield ParticipantJoined(participant=who, epoch=epoch)
