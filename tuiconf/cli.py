@@ -159,6 +159,14 @@ def _parser() -> argparse.ArgumentParser:
     show = shown.add_parser("show", help="print your name and your fingerprint")
     show.add_argument("--json", action="store_true", help="as one JSON object")
     show.set_defaults(run=_identity)
+    from tuiconf import devices, doctor
+
+    checks = commands.add_parser("doctor", help="check this machine, and say what to type where something is wrong")
+    doctor.add_arguments(checks)
+    checks.set_defaults(run=doctor.run_doctor)
+    listed = commands.add_parser("devices", help="list the sound devices, by names that stay the same")
+    devices.add_arguments(listed)
+    listed.set_defaults(run=devices.run_devices)
     completion = commands.add_parser("completion", help="print a shell's completion script, to be evaluated by it")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     completion.set_defaults(run=_completion)
