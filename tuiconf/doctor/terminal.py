@@ -31,7 +31,7 @@ LATE_ANSWER_S: Final = 1.0
 def terminal(context: Context) -> Iterator[Finding]:
     """Size, characters, colours, multiplexer, key releases."""
     if not sys.stdin.isatty() or not sys.stdout.isatty():
-        yield skipped("no_terminal", "this is not a terminal: --headless and --plain work without one")
+        yield skipped("no_terminal", "this is not a terminal: --headless works without one")
         return
     yield size(*os.get_terminal_size(sys.stdout.fileno()))
     yield characters(sys.stdout.encoding or locale.getpreferredencoding(False))
@@ -70,7 +70,7 @@ def colours(environ: Mapping[str, str]) -> Finding:
     if kind in ("", "dumb", "unknown"):
         return warning(
             "dumb",
-            "TERM does not say what this terminal can: only --plain works",
+            "TERM does not say what this terminal can: lines only",
             "export TERM=xterm",
             facts={"colours": 0},
         )

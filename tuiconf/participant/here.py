@@ -13,7 +13,7 @@ import msgspec
 
 from tuiconf import lines
 from tuiconf.adapters.audio import Kind
-from tuiconf.adapters.journal import JournalLog
+from tuiconf.adapters.journal import JournalLog, leads_to_journal
 from tuiconf.adapters.printing import OutputLost
 from tuiconf.adapters.standard_streams import LineWriter, typed_lines
 from tuiconf.conference.events import Event
@@ -53,7 +53,7 @@ class InThisProcess:
         on_words = plan.sink.kind is not Kind.STANDARD
         self._words = LineWriter(1, on_broken=self._broken) if on_words else self._errors
         self._printer = lines.Printer(self._words.write, self._errors.write, as_json=plan.as_json)
-        self._log = JournalLog(self._errors.write) if plan.log_json else None
+        self._log = JournalLog(self._errors.write, level_prefix=leads_to_journal()) if plan.log_json else None
         self._commands: lines.Commands | None = None
         self._engine = EngineProcess(plan, setting, self._show)
         self._client = StandardClient(self._engine.service, self._words) if plan.stdio else None
