@@ -442,6 +442,28 @@ def test_notes_that_are_forged_changed_or_played_back_change_nothing() -> None:
     assert ann.membership.epoch == 2
 
 
+def test_a_knock_that_let_somebody_in_lets_nobody_in_again_though_nobody_is_left_who_heard_it() -> None:
+    world = World()
+    [ann] = world.party("Ann")
+    stranger = world.stranger()
+    cyd = world.guest("Cyd")
+    world.run(1.0)
+    [heard] = {message.data for message in stranger.heard if isinstance(message, wire.Noted)}
+    cyd.leave()
+    world.run(3.0)
+    late = [world.guest(name) for name in ("Dan", "Eli")]
+    world.run(3.0)
+    ann.leave()
+    world.run(3.0)
+    epoch = late[0].membership.epoch
+    stranger.say(wire.Note(to=None, data=heard))
+    world.run(10.0)
+    agree(late)
+    assert late[0].membership.epoch == epoch
+    assert late[0].names == ["Dan", "Eli"]
+    still_usable(world, late)
+
+
 def test_garbage_in_the_order_is_told_and_does_not_hold_up_commits() -> None:
     world = World()
     ann, ben = world.party("Ann", "Ben")

@@ -7,14 +7,16 @@ from collections.abc import Callable
 import pytest
 
 from tests.crypto.mls import attacker
-from tests.crypto.mls.people import LINK, NOW, PSKS, Person, person, room
+from tests.crypto.mls.people import LINK, NOW, PSKS, Person, Room, person, room
 from tuiconf.crypto.mls import (
     Add,
     ContentType,
     Group,
+    KeyPackage,
     MlsError,
     PreSharedKey,
     Remove,
+    Staged,
     Update,
     WireFormat,
     new_key_package,
@@ -171,6 +173,73 @@ def test_a_key_package_is_used_once() -> None:
     out = alice.group.commit(remove=[carol.group.own_leaf], psks={}, rng=alice.rng, now=NOW)
     found.take_up(alice, out)
     refused("duplicate_key", lambda: alice.group.commit(add=[package], psks={}, rng=alice.rng, now=NOW))
+
+
+def carol_has_gone() -> tuple[Room, KeyPackage]:
+    """A room of Alice and Bob that Carol was in, and the key package she came by."""
+    found = room("Alice", "Bob")
+    alice, carol = found.people[0], person("Carol")
+    found.add(carol)
+    found.take_up(alice, alice.group.commit(remove=[carol.group.own_leaf], psks={}, rng=alice.rng, now=NOW))
+    assert carol.bundle is not None
+    return found, parse_key_package(carol.bundle.key_package, now=NOW)
+
+
+def test_a_used_key_package_played_back_in_a_commit_is_refused_when_its_member_has_gone() -> None:
+    found, package = carol_has_gone()
+    alice, bob = found.people
+    for with_path in (False, True):
+        made = attacker.commit_anything(alice, Add(package), with_path=with_path)
+        refused_by(bob, "duplicate_key", made.commit, alice)
+    found.add(person("Dave"), by=bob)
+    assert found.agree()
+
+
+def test_a_used_key_package_played_back_in_a_proposal_is_refused_and_cannot_be_committed() -> None:
+    found, package = carol_has_gone()
+    alice, bob = found.people
+    content = attacker.framed(alice, ContentType.PROPOSAL, encode_proposal(Add(package)))
+    for message in (attacker.send_private(alice, content), attacker.send_public(alice, content)):
+        refused_by(bob, "duplicate_key", message, alice)
+        assert bob.group.proposals == ()
+
+
+def test_a_used_key_package_does_not_throw_out_a_member_whose_keys_are_others_by_now() -> None:
+    found = room("Alice", "Bob", "Carol")
+    alice, bob, carol = found.people
+    assert carol.bundle is not None
+    package = parse_key_package(carol.bundle.key_package, now=NOW)
+    found.take_up(carol, carol.group.commit(psks={}, rng=carol.rng, now=NOW))
+    assert not bob.group.holds(package)
+    swap = Remove(carol.group.own_leaf), Add(package)
+    refused_by(bob, "duplicate_key", attacker.commit_anything(alice, *swap, with_path=True).commit, alice, carol)
+
+
+def test_those_who_came_later_know_which_key_packages_were_used_before() -> None:
+    found, package = carol_has_gone()
+    alice, dave, eve = found.people[0], person("Dave"), person("Eve")
+    found.add(dave)
+    found.add(eve, by=dave)
+    for victim in found.people[1:]:
+        refused_by(victim, "duplicate_key", attacker.commit_anything(alice, Add(package)).commit, alice)
+        refused("duplicate_key", lambda victim=victim: commit_of(victim, package))  # type: ignore[misc]
+
+
+def test_somebody_who_was_there_comes_back_with_a_fresh_key_package() -> None:
+    found, _ = carol_has_gone()
+    alice, bob = found.people
+    carol = person("Carol")
+    carol.rng(1000)  # not the keys she had
+    staged = commit_of(alice, carol.offer())
+    # What two members heard at once, and what is heard once more while catching up, is no second use.
+    lost = commit_of(bob, parse_key_package(carol.new_bundle().key_package, now=NOW))
+    assert bob.hear_commit(staged.commit).epoch == bob.hear_commit(staged.commit).epoch == staged.epoch == lost.epoch
+    bob.inside, alice.inside = bob.hear_commit(staged.commit).merge(), staged.merge()
+    assert found.agree()
+
+
+def commit_of(somebody: Person, package: KeyPackage) -> Staged:
+    return somebody.group.commit(add=[package], psks={}, rng=somebody.rng, now=NOW)
 
 
 def test_a_member_cannot_be_added_twice() -> None:

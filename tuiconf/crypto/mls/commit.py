@@ -38,6 +38,7 @@ from tuiconf.crypto.mls.schedule import (
     psk_secret,
 )
 from tuiconf.crypto.mls.secret_tree import SecretTree
+from tuiconf.crypto.mls.spent import Spent
 from tuiconf.crypto.mls.tree import RatchetTree
 from tuiconf.crypto.mls.treekem import PathSecrets, create_path, process_path
 from tuiconf.crypto.mls.welcome import make_welcome
@@ -123,8 +124,9 @@ def make_commit(
     authenticated_data: bytes,
     psks: Mapping[bytes, bytes],
     rng: Random,
+    spent: Spent | None = None,
 ) -> Made:
-    """A commit of proposals that go together.
+    """A commit of proposals that go together; a Welcome tells of the key packages that are `spent`.
 
     Raises:
         MlsError: the group would not be valid afterwards, or a pre-shared key is unknown.
@@ -159,6 +161,7 @@ def make_commit(
         signer=state.own_leaf,
         signing_key=state.template.signing_key,
         with_tree=tree_in_welcome,
+        spent=spent or Spent(),
     )
     commit_message = _seal(state, with_tag(signed, tag), rng=rng)
     return Made(commit=commit_message, welcome=welcome, changes=changes, state=following)
@@ -172,6 +175,7 @@ def process_commit(
     stored: Mapping[bytes, Proposed],
     own_updates: Mapping[bytes, bytes],
     psks: Mapping[bytes, bytes],
+    spent: Spent,
     now: int,
 ) -> tuple[Changes, State | None]:
     """What another member's commit (its signature verified) does, and the state after it; None if we are removed.
@@ -183,7 +187,7 @@ def process_commit(
         MlsError: it is not valid.
     """
     sender = message.framed.sender
-    items = _resolve(state, sender, commit, stored, now)
+    items = _resolve(state, sender, commit, stored, spent, now)
     if commit.path is None and needs_path(items):
         raise MlsError("invalid_path", "a commit lacks the path it must have")
     tree = state.tree.copy()
@@ -213,7 +217,7 @@ def process_commit(
 
 
 def _resolve(
-    state: State, sender: int, commit: Commit, stored: Mapping[bytes, Proposed], now: int
+    state: State, sender: int, commit: Commit, stored: Mapping[bytes, Proposed], spent: Spent, now: int
 ) -> Sequence[Proposed]:
     chosen = Selection(sender)
     for item in commit.proposals:
@@ -222,7 +226,7 @@ def _resolve(
                 raise MlsError("unknown_proposal", "a commit refers to a proposal that is not known here")
             chosen.admit(stored[item])
         else:
-            verify_proposal(item, sender, tree=state.tree, group_id=state.context.group_id, now=now)
+            verify_proposal(item, sender, tree=state.tree, group_id=state.context.group_id, spent=spent, now=now)
             chosen.admit(Proposed(proposal=item, sender=sender, ref=None))
     return chosen.items
 

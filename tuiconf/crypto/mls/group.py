@@ -35,6 +35,7 @@ from tuiconf.crypto.mls.proposals import (
     Member,
     Proposed,
     Selection,
+    check_unspent,
     choose,
     member_at,
     needs_path,
@@ -42,6 +43,7 @@ from tuiconf.crypto.mls.proposals import (
 )
 from tuiconf.crypto.mls.received import Application, ProposalReceived, application
 from tuiconf.crypto.mls.schedule import GroupContext
+from tuiconf.crypto.mls.spent import Spent
 from tuiconf.crypto.mls.tree import RatchetTree
 from tuiconf.crypto.mls.welcome import open_welcome
 from tuiconf.crypto.primitives import HASH_BYTES, KEY_BYTES, Random, ed25519_public, equal, hpke_derive_key_pair
@@ -54,9 +56,6 @@ PAST_EPOCH_S: Final = 10
 
 # Proposals of one epoch, by all members together: every member may leave at once. About 700 bytes each.
 MAX_PROPOSALS: Final = 1024
-
-# Key packages this member has put into the group or seen put in, remembered so that none goes in twice: 32 kB.
-MAX_SPENT: Final = 1024
 
 
 class Staged:
@@ -113,11 +112,11 @@ class Group:
 
     __slots__ = ("_current", "_members", "_own_updates", "_past", "_proposals", "_spent", "_tree_in_welcome")
 
-    def __init__(self, state: State, *, past: tuple[_Past, ...] = (), spent: tuple[bytes, ...] = ()) -> None:
+    def __init__(self, state: State, *, past: tuple[_Past, ...] = (), spent: Spent | None = None) -> None:
         """Only for this package: a group comes from `create`, `join` or `Staged.merge`."""
         self._current: State | None = state  # None: this epoch is over
         self._past = past
-        self._spent = spent
+        self._spent = spent or Spent()  # fixed for the epoch: a Welcome tells of it, and must be the same made again
         self._proposals: dict[bytes, Proposed] = {}
         self._own_updates: dict[bytes, bytes] = {}
         self._members: tuple[Member, ...] | None = None
@@ -200,7 +199,7 @@ class Group:
         if not equal(tag, found.confirmation_tag):
             raise MlsError("confirmation_tag", "a Welcome does not lead where it says")
         bundle.forget()
-        return cls(state)
+        return cls(state, spent=found.spent.and_those_of((leaf for _, leaf in found.tree.leaves()), now=now))
 
     # --- what it is
 
@@ -370,6 +369,7 @@ class Group:
             authenticated_data=authenticated_data,
             psks=psks,
             rng=rng,
+            spent=self._spent,
         )
         return Staged(
             self, made.state, made.changes, committer=self.own_leaf, commit=made.commit, welcome=made.welcome, now=now
@@ -387,8 +387,7 @@ class Group:
     def _check_packages(self, packages: Sequence[KeyPackage], now: int) -> None:
         for package in packages:
             package.check_lifetime(now=now)
-            if package.ref in self._spent:
-                raise MlsError("duplicate_key", "a key package has been used already")
+            check_unspent(package, self._spent)
 
     def _choose(
         self, explicit: Sequence[Proposal], refs: Sequence[bytes] | None, psks: Mapping[bytes, bytes]
@@ -423,8 +422,8 @@ class Group:
         if state is None or self._current is None:
             raise LocalProtocolError("this epoch of the group is over")
         past = (*self._past, _Past(self._state.messages, self.own_leaf, now + PAST_EPOCH_S))[-PAST_EPOCHS:]
-        refs = tuple(added.key_package_ref for added in changes.added)
-        following = Group(state, past=past, spent=(*self._spent, *refs)[-MAX_SPENT:])
+        newcomers = (state.tree.member(added.member.leaf) for added in changes.added)
+        following = Group(state, past=past, spent=self._spent.and_those_of(newcomers, now=now))
         following.expire(now)
         # Whoever goes on holding this must not hold what the secrets of this epoch and the next are made of.
         self._current, self._past, self._own_updates = None, (), {}
@@ -474,7 +473,7 @@ class Group:
         if isinstance(said, bytes):
             return application(content)
         if not isinstance(said, Commit):
-            verify_proposal(said, sender, tree=self._state.tree, group_id=self.group_id, now=now)
+            verify_proposal(said, sender, tree=self._state.tree, group_id=self.group_id, spent=self._spent, now=now)
             return self._remember(content, said)
         changes, state = process_commit(
             self._state,
@@ -483,6 +482,7 @@ class Group:
             stored=self._proposals,
             own_updates=self._own_updates,
             psks=psks,
+            spent=self._spent,
             now=now,
         )
         return Staged(self, state, changes, committer=sender, commit=message, welcome=None, now=now)

@@ -10,6 +10,7 @@ from tuiconf.crypto.mls.keypackage import KeyPackage
 from tuiconf.crypto.mls.messages import Add, GroupContextExtensions, PreSharedKey, Proposal, Remove, Update
 from tuiconf.crypto.mls.nodes import LeafNode, LeafSource
 from tuiconf.crypto.mls.schedule import MAX_PSKS, ExternalPsk, KnownPsks, PskId
+from tuiconf.crypto.mls.spent import Spent
 from tuiconf.crypto.mls.tree import RatchetTree
 
 
@@ -92,7 +93,9 @@ class Proposed:
     ref: bytes | None
 
 
-def verify_proposal(proposal: Proposal, sender: int, *, tree: RatchetTree, group_id: bytes, now: int) -> None:
+def verify_proposal(
+    proposal: Proposal, sender: int, *, tree: RatchetTree, group_id: bytes, spent: Spent, now: int
+) -> None:
     """What can be said of one proposal alone; every signature in it is verified here, and only here.
 
     Whether its leaf supports the group's extensions is seen when it is applied, for a commit may replace those, too.
@@ -102,6 +105,7 @@ def verify_proposal(proposal: Proposal, sender: int, *, tree: RatchetTree, group
     """
     match proposal:
         case Add(key_package):
+            check_unspent(key_package, spent)
             key_package.verify(now=now)
         case Update(leaf_node):
             if leaf_node.source is not LeafSource.UPDATE:
@@ -113,6 +117,16 @@ def verify_proposal(proposal: Proposal, sender: int, *, tree: RatchetTree, group
             tree.member(removed)
         case PreSharedKey() | GroupContextExtensions():
             pass
+
+
+def check_unspent(package: KeyPackage, spent: Spent) -> None:
+    """Whether a key package is new to the group.
+
+    Raises:
+        MlsError: `duplicate_key`: its member's private keys are gone, or known to whoever plays it back.
+    """
+    if package in spent:
+        raise MlsError("duplicate_key", "a key package has been used already")
 
 
 class Selection:

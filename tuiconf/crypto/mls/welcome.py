@@ -12,6 +12,7 @@ from tuiconf.crypto.mls.keypackage import KeyPackage
 from tuiconf.crypto.mls.messages import GroupInfo, GroupSecrets, HpkeCiphertext, Welcome
 from tuiconf.crypto.mls.proposals import Applied
 from tuiconf.crypto.mls.schedule import ExternalPsk, GroupContext, Joining, KnownPsks, PskId, joining, psk_secret
+from tuiconf.crypto.mls.spent import SPENT_KEY_PACKAGES, Spent
 from tuiconf.crypto.mls.suite import (
     decrypt_with_label,
     encrypt_with_label,
@@ -39,15 +40,17 @@ def make_welcome(
     signer: int,
     signing_key: bytes,
     with_tree: bool,
+    spent: Spent,
 ) -> bytes | None:
     """The Welcome (an MLSMessage) for all that a commit added; None if it added nobody."""
     if not applied.added:
         return None
     extensions = {RATCHET_TREE: tree.encode()} if with_tree else {}
+    extensions[SPENT_KEY_PACKAGES] = spent.encode_for(tree)
     info = GroupInfo(context=context, extensions=extensions, confirmation_tag=confirmation_tag, signer=signer)
     signature = sign_with_label(signing_key, b"GroupInfoTBS", info.unsigned())
     # The welcome secret comes from the transcript, so from this very commit. The same commit made once more gives the
-    # same GroupInfo and the same ciphertext, for `Group` does not let `with_tree` change within an epoch.
+    # same GroupInfo and the same ciphertext, for `Group` lets neither `with_tree` nor `spent` change within an epoch.
     key, nonce = _welcome_key(secrets.welcome_secret)
     sealed_info = aead_seal(key, nonce, info.unsigned() + opaque(signature), b"")
     entries = []
@@ -69,6 +72,7 @@ class Opened:
     epoch_secret: bytes
     own_leaf: int
     path_keys: Mapping[int, bytes]
+    spent: Spent  # without those in the tree
 
 
 def open_welcome(
@@ -107,6 +111,7 @@ def open_welcome(
         epoch_secret=joining(secrets.joiner_secret, mixed_psks, context.encode()).epoch_secret,
         own_leaf=own_leaf,
         path_keys=_path_keys(tree, own_leaf, info.signer, secrets.path_secret),
+        spent=Spent.decode(info.extensions[SPENT_KEY_PACKAGES]) if SPENT_KEY_PACKAGES in info.extensions else Spent(),
     )
 
 
