@@ -1,12 +1,13 @@
 """SFrame (RFC 9605): one frame in, one sealed frame out. Pure.
 
-Knows headers, key derivation and the five registered suites; nothing of epochs, members or replay, which are
-`media_keys`. The call itself uses `AES_128_GCM_SHA256_128` only and nothing lets it choose another: the AES-CTR
-suites, some with tags short enough to forge, are here so that all of the standard's vectors can check this file.
+Knows headers, key derivation, the standard's five suites and the three that were added to it; nothing of epochs,
+members or replay, which are `media_keys`. The call itself uses `AES_128_GCM_SHA256_128` only and nothing lets it choose
+another: the AES-CTR suites, some with tags short enough to forge, are here so that every vector can check this file.
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -25,7 +26,6 @@ NONCE_BYTES: Final = 12
 MAX_HEADER_BYTES: Final = 17
 MAX_U64: Final = (1 << 64) - 1
 
-_AES_128_KEY_BYTES: Final = 16
 _EXTENDED_KID: Final = 0x80  # X: the three bits after it are the KID's length - 1, not the KID
 _KID_SHIFT: Final = 4
 _EXTENDED_CTR: Final = 0x08  # Y: the same for the counter
@@ -43,7 +43,7 @@ class SFrameError(RemoteProtocolError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """A cipher suite of RFC 9605 §4.5; `key_bytes` is its AEAD.Nk."""
+    """A cipher suite of RFC 9605 §4.5, or of draft-barnes-sframe-iana-256; `key_bytes` is its AEAD.Nk."""
 
     number: int
     hash_name: Literal["sha256", "sha512"]
@@ -57,6 +57,10 @@ AES_128_CTR_HMAC_SHA256_64: Final = Suite(number=2, hash_name="sha256", key_byte
 AES_128_CTR_HMAC_SHA256_32: Final = Suite(number=3, hash_name="sha256", key_bytes=48, tag_bytes=4, counter_mode=True)
 AES_128_GCM_SHA256_128: Final = Suite(number=4, hash_name="sha256", key_bytes=16, tag_bytes=16, counter_mode=False)
 AES_256_GCM_SHA512_128: Final = Suite(number=5, hash_name="sha512", key_bytes=32, tag_bytes=16, counter_mode=False)
+# draft-barnes-sframe-iana-256: the construction of suites 1 to 3, with AES-256 and HMAC-SHA-512.
+AES_256_CTR_HMAC_SHA512_80: Final = Suite(number=6, hash_name="sha512", key_bytes=96, tag_bytes=10, counter_mode=True)
+AES_256_CTR_HMAC_SHA512_64: Final = Suite(number=7, hash_name="sha512", key_bytes=96, tag_bytes=8, counter_mode=True)
+AES_256_CTR_HMAC_SHA512_32: Final = Suite(number=8, hash_name="sha512", key_bytes=96, tag_bytes=4, counter_mode=True)
 
 
 # --- header, RFC 9605 §4.3
@@ -122,13 +126,17 @@ def derive(suite: Suite, secret: bytes, kid: int) -> tuple[bytes, bytes]:
 
 
 class CounterModeAead:
-    """AES-128-CTR with a truncated HMAC-SHA-256, RFC 9605 §4.5.1; called like `AESGCM`."""
+    """AES-CTR with a truncated HMAC, RFC 9605 §4.5.1; called like `AESGCM`.
 
-    __slots__ = ("_authentication_key", "_encryption_key", "_tag_bytes")
+    The key is AES's (Nka bytes), then HMAC's, which is as long as the hash (Nh): 16 and 32, or 32 and 64.
+    """
 
-    def __init__(self, key: bytes, tag_bytes: int) -> None:
-        self._encryption_key, self._authentication_key = key[:_AES_128_KEY_BYTES], key[_AES_128_KEY_BYTES:]
-        self._tag_bytes = tag_bytes
+    __slots__ = ("_authentication_key", "_encryption_key", "_hash_name", "_tag_bytes")
+
+    def __init__(self, suite: Suite, key: bytes) -> None:
+        split = suite.key_bytes - hashlib.new(suite.hash_name).digest_size
+        self._encryption_key, self._authentication_key = key[:split], key[split:]
+        self._hash_name, self._tag_bytes = suite.hash_name, suite.tag_bytes
 
     def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
         """Ciphertext, then tag. As with any counter mode the caller must never use a nonce twice."""
@@ -157,7 +165,7 @@ class CounterModeAead:
         # The three lengths in front keep (aad, ciphertext) from being cut in another place, and bind the tag's size.
         lengths = b"".join(n.to_bytes(8, "big") for n in (len(associated_data), len(ciphertext), self._tag_bytes))
         signed = lengths + nonce + associated_data + ciphertext
-        return hmac.digest(self._authentication_key, signed, "sha256")[: self._tag_bytes]
+        return hmac.digest(self._authentication_key, signed, self._hash_name)[: self._tag_bytes]
 
 
 class FrameKey:
@@ -167,7 +175,7 @@ class FrameKey:
 
     def __init__(self, suite: Suite, secret: bytes, kid: int) -> None:
         key, salt = derive(suite, secret, kid)
-        self._aead = CounterModeAead(key, suite.tag_bytes) if suite.counter_mode else AESGCM(key)
+        self._aead = CounterModeAead(suite, key) if suite.counter_mode else AESGCM(key)
         self._salt = int.from_bytes(salt, "big")
         # What is in front of a counter: of one that is in the config byte itself, or has 1 to 8 bytes of its own.
         inline = (encode_header(kid, counter) for counter in range(_INLINE_LIMIT))
