@@ -19,7 +19,7 @@ from tuiconf.bot.handlers import Handler
 from tuiconf.bot.joining import connected
 from tuiconf.bot.methods import Methods
 from tuiconf.bot.plays import Plays
-from tuiconf.bot.registry import Registry
+from tuiconf.bot.registry import Registry, event_name
 from tuiconf.bot.samples import Samples
 from tuiconf.bot.sound import AudioIn, Connections
 from tuiconf.bot.speech import synthesise
@@ -109,7 +109,7 @@ class Bot(Methods):
         Raises:
             UsageError: there is no such event.
         """
-        name = event if isinstance(event, str) else str(event.__struct_config__.tag)
+        name = event_name(event)
 
         def register(handler: H) -> H:
             wanted_levels = self._handlers.wants_levels

@@ -85,9 +85,16 @@ class BotConfig(_File, frozen=True, kw_only=True):
             ConfigError: they are not of that type; the message names file and key.
         """
         try:
-            return msgspec.convert(self.settings, kind)
+            return msgspec.convert(self.settings, kind, dec_hook=_path)
         except msgspec.ValidationError as error:
             raise ConfigError(f"{self.path}: {str(error).replace('`$', '`$.settings')}") from error
+
+
+def _path(kind: type, value: object) -> object:
+    """What msgspec does not know by itself."""
+    if kind is Path and isinstance(value, str) and "\0" not in value:
+        return Path(value)
+    raise ValueError("expected a path")
 
 
 def load(path: Path) -> BotConfig:
@@ -101,7 +108,7 @@ def load(path: Path) -> BotConfig:
             data = file.read(MAX_FILE_BYTES + 1)
         if len(data) > MAX_FILE_BYTES:
             raise ConfigError(f"{path}: too large for a file of settings")
-        given = msgspec.convert(tomllib.loads(data.decode()), _File)
+        given = msgspec.convert(tomllib.loads(data.decode()), _File, dec_hook=_path)
     except OSError as error:
         raise ConfigError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from error
     except RecursionError as error:

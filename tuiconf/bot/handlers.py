@@ -61,7 +61,7 @@ class Worker:
     async def run(self) -> None:
         """Until `finish`."""
         while (job := await self._queue.get()) is not None:
-            if len(self._tasks) + self._threads >= MAX_STUCK:
+            if max(len(self._tasks), self._threads) >= MAX_STUCK:
                 self._faults.tell(self._name, "stuck", f"{MAX_STUCK} calls have not come back")
             else:
                 await self._call(job)

@@ -66,7 +66,7 @@ class Methods(ABC):
         return await self.call(schema.PushToTalkDown())
 
     async def ptt_up(self) -> schema.Done:
-        """The key is up again."""
+        """The key is up again. From a connection whose key is not down: every key is."""
         return await self.call(schema.PushToTalkUp())
 
     async def deafen(self) -> schema.Done:

@@ -30,13 +30,7 @@ class Registry:
         self._running = False
 
     def add_event(self, name: str, handler: Handler, timeout_s: float) -> None:
-        """Call it with events of this name, or with all.
-
-        Raises:
-            UsageError: there is no such event.
-        """
-        if name != ANY and name not in NAMES:
-            raise UsageError(f"there is no event {name!r}: {', '.join(sorted(NAMES))}")
+        """Call it with events of this name, or with all."""
         self._by_event.append((name, handler, timeout_s))
         if self._running:
             self._start(name, handler, timeout_s)
@@ -47,9 +41,9 @@ class Registry:
         Raises:
             UsageError: it is no word, or has a handler already.
         """
-        key = word.casefold()
         if word.split() != [word]:
             raise UsageError(f"a command is one word, such as !time: {word!r} is not")
+        key = word.casefold()
         if key in self._by_command:
             raise UsageError(f"the command {word} has a handler already")
         self._by_command[key] = handler, timeout_s
@@ -99,6 +93,18 @@ class Registry:
         worker = Worker(handler, timeout_s=timeout_s, faults=self._faults, watch=self._watch)
         self._workers.setdefault(key, []).append(worker)
         self._tasks.add(asyncio.get_running_loop().create_task(worker.run()))
+
+
+def event_name(event: str | type[Event]) -> str:
+    """What an event is called.
+
+    Raises:
+        UsageError: there is no such event.
+    """
+    name = event if isinstance(event, str) else str(event.__struct_config__.tag)
+    if name != ANY and name not in NAMES:
+        raise UsageError(f"there is no event {name!r}: {', '.join(sorted(NAMES))}")
+    return name
 
 
 def _command(word: str) -> str:
