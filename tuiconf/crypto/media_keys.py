@@ -328,7 +328,7 @@ class OpeningKeys:
         if epoch is None or now >= epoch.expires:
             return self._wait(stream, sealed, frame_kid, now)
         sender = epoch.senders.get(frame_kid)
-        if sender is not None and (refusal := sender.refusal(counter)):
+        if sender is not None and counter <= sender.highest and (refusal := sender.refusal(counter)):
             raise Undecryptable(refusal)
         key = (sender and sender.key) or self._derive(epoch, frame_kid)
         try:

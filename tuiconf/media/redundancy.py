@@ -75,7 +75,11 @@ class Bundler:
         room = MAX_BUNDLE_BYTES - _HEAD_BYTES - size
         if not size or room < 0:
             raise LocalProtocolError("a sealed frame does not fit a datagram")
-        parts = [size.to_bytes(_HEAD_BYTES, "big"), sealed_frame]
+        newest = size.to_bytes(_HEAD_BYTES, "big") + sealed_frame
+        if not self._offsets:
+            self._frames.appendleft(sealed_frame)
+            return newest
+        parts = [newest]
         for offset in self._offsets:
             if offset > len(self._frames):
                 break
