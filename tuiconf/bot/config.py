@@ -92,6 +92,8 @@ class BotConfig(_File, frozen=True, kw_only=True):
 
 def _path(kind: type, value: object) -> object:
     """What msgspec does not know by itself."""
+    if kind is object:
+        return value
     if kind is Path and isinstance(value, str) and "\0" not in value:
         return Path(value)
     raise ValueError("expected a path")

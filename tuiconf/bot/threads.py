@@ -32,16 +32,21 @@ async def on_thread(
 
     def settle(give: Callable[[], T]) -> None:
         ended()
-        if not outcome.done():
+        if outcome.done():
+            discard(give)
+        else:
             outcome.set_result(give)
-            return
+
+    def discard(give: Callable[[], T]) -> None:
         with contextlib.suppress(Exception):  # whoever would be told is gone
             unwanted(give())
 
     def run() -> None:
         give = _outcome(function)
-        with contextlib.suppress(RuntimeError):  # the loop has ended
+        try:
             loop.call_soon_threadsafe(settle, give)
+        except RuntimeError:  # the loop has ended
+            discard(give)
 
     threading.Thread(target=run, name="tuiconf.bot", daemon=True).start()
     return (await outcome)()
