@@ -61,17 +61,17 @@ class Attendance:
     """Of one meeting. `at` is in seconds since 1970, as events carry it."""
 
     def __init__(self) -> None:
-        self._people = People()
+        self.people = People()
         self._here: dict[int, _Interval] = {}  # by leaf
         self._heard: dict[tuple[int, str], float] = {}  # what the statistics said last: leaf and fingerprint
 
     def happened(self, event: Event, *, at: float) -> list[Line]:
         """What there is to write because of that."""
-        self._people.happened(event)
+        self.people.happened(event)
         match event:
             case Joined():
                 return self._begin(at)
-            case ParticipantJoined(participant=who) if not self._people.is_own(who):
+            case ParticipantJoined(participant=who) if not self.people.is_own(who):
                 return [*self._end(who.leaf, at, "vanished"), self._come(who, at, was_here=False)]
             case ParticipantLeft(participant=who, reason=reason):
                 return self._end(who.leaf, at, reason)
@@ -85,7 +85,7 @@ class Attendance:
 
     def _begin(self, at: float) -> list[Line]:
         lines = self.close(at=at)
-        return lines + [self._come(who, at, was_here=True) for who in self._people.others]
+        return lines + [self._come(who, at, was_here=True) for who in self.people.others]
 
     def _come(self, who: Person, at: float, *, was_here: bool) -> Line:
         interval = self._here[who.leaf] = _Interval(who=who, joined=at, was_here=was_here)

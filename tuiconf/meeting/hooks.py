@@ -23,6 +23,9 @@ from tuiconf.meeting.script import MINUTE_S, Hook, HookEvent
 # oldest, since the end of the meeting matters more. About 300 bytes each.
 MAX_WAITING: Final = 256
 
+# What hooks get when the program is told to end. A service manager waits for 90 s, a person at a terminal does not.
+HURRY_S: Final = 5.0
+
 Report = Callable[[str], None]
 """Told one sentence, without names, when something went wrong for good."""
 
@@ -54,17 +57,21 @@ class Hooks:
         for worker in self._workers:
             worker.put(message)
 
-    async def finish(self, within_s: float | None) -> None:
-        """Wait until everything is delivered, or was given up, and for so long at most; then stop."""
-        if self._tasks:
-            idle = [asyncio.create_task(worker.idle()) for worker in self._workers]
-            await asyncio.wait(idle, timeout=within_s)
-            for task in (*idle, *self._tasks):
-                task.cancel()
-            await asyncio.gather(*idle, *self._tasks, return_exceptions=True)
+    async def finish(self, hurry: asyncio.Event) -> None:
+        """Wait until everything is delivered, or was given up; once `hurry` is set, for HURRY_S only. Then stop."""
+        idle = asyncio.create_task(self._idle())
+        hurried = asyncio.create_task(hurry.wait())
+        await asyncio.wait((idle, hurried), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((idle,), timeout=HURRY_S)
+        for task in (idle, hurried, *self._tasks):
+            task.cancel()
+        await asyncio.gather(idle, hurried, *self._tasks, return_exceptions=True)
         for worker in self._workers:
             worker.close()
-        self._tasks = []
+
+    async def _idle(self) -> None:
+        for worker in self._workers:
+            await worker.idle()
 
 
 class _Worker:

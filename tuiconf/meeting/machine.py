@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from tuiconf.conference.events import LeftReason
 from tuiconf.control.events import (
     AudioStats,
     Event,
+    Failed,
     Joined,
     Left,
     ParticipantJoined,
@@ -95,6 +97,13 @@ Effect = Announce | StartRecording | Tell | Leave
 """What there is to do."""
 
 
+_LEFT: Final = {
+    LeftReason.LEFT: EndReason.STOPPED,  # somebody told the engine to: the service manager, or `tuiconf ctl leave`
+    LeftReason.REMOVED: EndReason.REMOVED,
+    LeftReason.FAILED: EndReason.FAILED,
+}
+
+
 class Machine:
     """One meeting. `happened` and `timer` give what to do, in order; `next_timer` says when `timer` is due."""
 
@@ -132,7 +141,7 @@ class Machine:
         """Whoever runs the program wants it to end, or the call is lost."""
         return self._leave(reason)
 
-    def closed(self) -> list[Effect]:
+    def closed(self) -> list[Tell]:
         """This participant has left, and everything is written."""
         return [Tell(event="ended", about={"reason": str(self.reason or EndReason.FAILED)})]
 
@@ -148,8 +157,10 @@ class Machine:
                 return [Tell(event="participant_left", about=_about(who) | {"reason": reason})]
             case RecordingChanged():
                 return self._recording(event, now)
+            case Failed(message=why, fatal=True):
+                return [Tell(event="failed", about={"what": "call", "why": why})]
             case Left(reason=reason):
-                return self._leave(EndReason.REMOVED if reason == "removed" else EndReason.FAILED)
+                return self._leave(_LEFT[reason])
             case _:
                 self._hearing.happened(event, now)
                 return []

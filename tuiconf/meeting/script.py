@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 import zoneinfo
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -13,8 +15,9 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 
 from tuiconf.adapters import private_files
-from tuiconf.config import ConfigError
+from tuiconf.config import ConfigError, Speech
 from tuiconf.meeting import toml_lines
+from tuiconf.meeting.schedule import CronRule
 from tuiconf.meeting.tables import Unusable, read_table
 
 # A few kB are usual.
@@ -97,6 +100,8 @@ class When(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
             _check_zone(self.zone)
         if self.cron is not None and self.zone is None:
             raise Unusable(("cron",), 'a rule needs its time zone: zone = "Europe/Berlin"')
+        if self.cron is not None and self.zone is not None:
+            CronRule(self.cron, self.zone)
         if self.at is not None:
             self._check_at(self.at)
 
@@ -205,6 +210,7 @@ class Script(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
     announce: tuple[Announcement, ...] = ()
     record: Record | None = None
     end: End = End()
+    speech: Speech = Speech()
     hook: tuple[Hook, ...] = ()
 
     def __post_init__(self) -> None:
@@ -217,8 +223,21 @@ class Script(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 raise Unusable(("announce", number, "minutes"), "that is before the meeting, by end.maximum_minutes")
 
 
-def parse(text: str, *, file: str) -> Script:
-    """The script in a file's text; paths in it stay as they are.
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ScriptFile:
+    """A script, and where each of its keys stands."""
+
+    path: Path
+    script: Script
+    outline: toml_lines.Outline
+
+    def error(self, place: toml_lines.Path, why: object) -> ScriptError:
+        """For what only turns out later, such as that a file is missing."""
+        return _error(str(self.path), self.outline, place, why)
+
+
+def parse(text: str, *, path: Path) -> ScriptFile:
+    """The script in a file's text; paths in it are as they stand there.
 
     Raises:
         ScriptError: it cannot be used.
@@ -227,16 +246,16 @@ def parse(text: str, *, file: str) -> Script:
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is the first, and it names the line
-        raise ScriptError(f"{file}: not TOML: {error}") from error
+        raise ScriptError(f"{path}: not TOML: {error}") from error
     _spell_out(table)
+    outline = toml_lines.outline(text)
     try:
-        return read_table(Script, table)
+        return ScriptFile(path=path, script=read_table(Script, table), outline=outline)
     except Unusable as error:
-        line = toml_lines.outline(text).line(error.path)
-        raise ScriptError(f"{file}, line {line}: {_dotted(error.path)}{error}") from error
+        raise _error(str(path), outline, error.path, error) from error
 
 
-def load(path: Path) -> Script:
+def load(path: Path) -> ScriptFile:
     """The script in a file; paths in it are relative to its folder.
 
     Raises:
@@ -246,10 +265,14 @@ def load(path: Path) -> Script:
     if data is None:
         raise ScriptError(f"{path}: there is no such file")
     try:
-        script = parse(data.decode(), file=str(path))
+        file = parse(data.decode(), path=path)
     except UnicodeDecodeError as error:
         raise ScriptError(f"{path}: not text in UTF-8") from error
-    return resolved(script, path.parent.absolute())
+    file = dataclasses.replace(file, script=resolved(file.script, path.parent.absolute()))
+    for number, what in enumerate(file.script.announce):
+        if what.play is not None and not what.play.is_file():
+            raise file.error(("announce", number, "play"), "there is no such file")
+    return file
 
 
 def resolved(script: Script, folder: Path) -> Script:
@@ -276,6 +299,10 @@ def _spell_out(table: dict[str, Any]) -> None:
     when = table.get("when")
     if isinstance(when, dict) and isinstance(at := when.get("at"), str):
         when["at"] = toml_lines.minute_with_seconds(at)
+
+
+def _error(file: str, outline: toml_lines.Outline, place: toml_lines.Path, why: object) -> ScriptError:
+    return ScriptError(f"{file}, line {outline.line(place)}: {_dotted(place)}{why}")
 
 
 def _dotted(path: toml_lines.Path) -> str:

@@ -6,6 +6,7 @@ import difflib
 import types
 import typing
 from collections.abc import Mapping
+from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
 import msgspec
@@ -50,7 +51,7 @@ def _value(kind: Any, value: object, path: Path) -> object:
     table, many = _struct(kind)
     if table is None:
         try:
-            return msgspec.convert(value, kind)
+            return msgspec.convert(value, kind, dec_hook=_custom)
         except msgspec.ValidationError as error:
             raise Unusable(path, str(error)) from error
     if not many:
@@ -58,6 +59,13 @@ def _value(kind: Any, value: object, path: Path) -> object:
     if not isinstance(value, list):
         raise Unusable(path, "an array of tables is expected")
     return tuple(read_table(table, item, (*path, number)) for number, item in enumerate(value))
+
+
+def _custom(kind: type, value: object) -> object:
+    """What msgspec does not know. It says itself what was expected, unless this gives it."""
+    if kind is FilePath and isinstance(value, str) and value and "\0" not in value:
+        return FilePath(value)
+    raise msgspec.ValidationError("expected the path of a file")
 
 
 def _struct(kind: Any) -> tuple[type[msgspec.Struct] | None, bool]:

@@ -1,4 +1,4 @@
-"""What a script's hooks call, made ready: secrets are read before the meeting, so that what is missing is told in time."""
+"""What a script's hooks call, made ready before the meeting, so that a secret that is missing is told in time."""
 
 from __future__ import annotations
 
@@ -36,14 +36,15 @@ def target(hook: Hook, *, folder: Path, environ: Mapping[str, str] = os.environ)
 
 
 def _secret(hook: Hook, environ: Mapping[str, str]) -> Secret:
-    path = hook.secret_file
+    path, guarded = hook.secret_file, False
     if hook.secret_credential is not None:
         if not (credentials := environ.get(_CREDENTIALS)):
             raise SecretError("secret_credential is for services: the unit needs LoadCredential=, or use secret_file")
-        path = Path(credentials) / hook.secret_credential
+        # systemd guards this folder itself, with modes and owners that differ between versions.
+        path, guarded = Path(credentials) / hook.secret_credential, True
     if path is None:
         raise SecretError("a url needs what to sign with")
-    data = private_files.read(path, max_bytes=MAX_SECRET_FILE_BYTES, secret=True)
+    data = private_files.read(path, max_bytes=MAX_SECRET_FILE_BYTES, secret=not guarded)
     if data is None:
         raise SecretError(f"{path}: there is no such file: type openssl rand -base64 32")
     try:

@@ -1,0 +1,254 @@
+"""Holds one meeting: the shell around `Machine` and `Attendance`, over a bot."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final, ParamSpec
+
+from tuiconf.adapters import private_files
+from tuiconf.adapters.private_files import FileError
+from tuiconf.bot import Bot, BotConfig, ControlError, EngineGone, SpeechFailed, Where
+from tuiconf.control import schema
+from tuiconf.control.client import ControlClient
+from tuiconf.control.events import Envelope, Event, EventsMissed, Failed, Left, RoomCreated
+from tuiconf.errors import TuiconfError
+from tuiconf.meeting.attendance import Attendance, Line
+from tuiconf.meeting.attendance_log import AttendanceLog
+from tuiconf.meeting.hooks import Hooks, Report
+from tuiconf.meeting.machine import Announce, Effect, EndReason, Leave, Machine, StartRecording, Tell
+from tuiconf.meeting.script import MINUTE_S, Announcement, Script
+
+P = ParamSpec("P")
+
+# What the engine may take to close a recording on a disk that has stalled, and to leave.
+CLOSE_RECORDING_S: Final = 15.0
+LEAVE_S: Final = 10.0
+
+Step = Callable[[], Awaitable[Sequence[Effect]]]
+"""What has happened; it gives what is to be done."""
+
+
+async def hold(script: Script, *, start: datetime, hooks: Hooks, report: Report, stop: asyncio.Event) -> EndReason:
+    """Join, do as the script says, and leave. `stop` ends it early.
+
+    Raises:
+        TuiconfError: the call could not begin.
+    """
+    meeting = _Meeting(script, start=start, hooks=hooks, report=report)
+    try:
+        async with Bot(_config(script)) as bot:
+            reason = await meeting.follow(bot, stop)
+    except TuiconfError as error:
+        meeting.tell(Tell(event="failed", about={"what": "call", "why": str(error)}))
+        raise
+    meeting.over()
+    return reason
+
+
+class _Meeting:
+    def __init__(self, script: Script, *, start: datetime, hooks: Hooks, report: Report) -> None:
+        self._script = script
+        self._start = start.timestamp()
+        self._hooks = hooks
+        self._report = report
+        self._machine = Machine(script, start=time.monotonic() + self._start - time.time())
+        self._attendance = Attendance()
+        self._log = AttendanceLog(script.attendance)
+        self._steps: asyncio.Queue[Step] = asyncio.Queue()
+        self._to_announce: asyncio.Queue[Announcement] = asyncio.Queue()
+        self._doing: set[asyncio.Task[None]] = set()  # what ends when the meeting does
+        self._left_at: float | None = None  # in seconds since 1970
+
+    async def follow(self, bot: Bot, stop: asyncio.Event) -> EndReason:
+        """Until the meeting is over and this participant has left; why it is."""
+        # Events come to a bot's handlers without their time, which the attendance log is made of.
+        client = await ControlClient.connect(Path((await bot.call(schema.SayHello())).socket))
+        reading = asyncio.create_task(self._read(client))
+        try:
+            self._begin(self._announce(bot), self._wait_for(stop))
+            await client.call(schema.Subscribe(since=0))
+            while self._left_at is None:
+                step = await self._next_step()
+                for effect in await step():
+                    await self._perform(effect, bot)
+        finally:
+            await self._end()
+            await client.close()
+            await asyncio.gather(reading, return_exceptions=True)
+            await self._write(self._attendance.close(at=self._left_at or time.time()))
+        return self._machine.reason or EndReason.FAILED
+
+    def over(self) -> None:
+        """The engine has ended: everything there is was written."""
+        for effect in self._machine.closed():
+            self.tell(effect)
+
+    def tell(self, tell: Tell) -> None:
+        """Tell the hooks."""
+        self._hooks.tell(tell.event, tell.about, title=self._script.title, start=self._start)
+
+    # --- what happens
+
+    async def _next_step(self) -> Step:
+        due = self._machine.next_timer()
+        patience_s = LEAVE_S if due is None else max(0.0, due - time.monotonic())
+        try:
+            async with asyncio.timeout(patience_s):
+                return await self._steps.get()
+        except TimeoutError:
+            return self._gone if due is None else self._timer
+
+    async def _timer(self) -> Sequence[Effect]:
+        return self._machine.timer(now=time.monotonic())
+
+    async def _gone(self) -> Sequence[Effect]:
+        """The engine is, or does not say that it has left."""
+        self._left_at = self._left_at or time.time()
+        return self._machine.stop(EndReason.FAILED)
+
+    async def _stop(self) -> Sequence[Effect]:
+        return self._machine.stop(EndReason.STOPPED)
+
+    async def _happened(self, event: Event, at: float) -> Sequence[Effect]:
+        match event:
+            case RoomCreated(link=link):
+                await self._write_link(link)
+            case Failed(message=why):
+                self._report(why)
+            case Left():
+                self._left_at = at
+        # First to the disk, then to whoever may take time.
+        await self._write(self._attendance.happened(event, at=at))
+        return self._machine.happened(event, now=time.monotonic())
+
+    async def _read(self, client: ControlClient) -> None:
+        """Turn the engine's events into steps."""
+        lost = 0
+        async for envelope in client.events():
+            if isinstance(envelope.data, EventsMissed) or client.events_lost > lost:
+                lost = client.events_lost
+                await self._catch_up(client, envelope)
+            self._steps.put_nowait(_step(self._happened, envelope.data, envelope.ts))
+        self._steps.put_nowait(self._gone)
+
+    async def _catch_up(self, client: ControlClient, missed: Envelope) -> None:
+        """Some events were not told, as this machine is slow: who is here now?"""
+        roster = await client.call(schema.GetRoster())
+
+        async def correct() -> Sequence[Effect]:
+            effects: list[Effect] = []
+            people = self._attendance.people
+            for event in list(people.corrected(roster.participants, epoch=roster.epoch or 0)):
+                effects += await self._happened(event, missed.ts)
+            return effects
+
+        self._steps.put_nowait(correct)
+
+    async def _wait_for(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._steps.put_nowait(self._stop)
+
+    # --- what is done
+
+    async def _perform(self, effect: Effect, bot: Bot) -> None:
+        match effect:
+            case Tell():
+                self.tell(effect)
+            case Announce(what=what):
+                self._to_announce.put_nowait(what)
+            case StartRecording():
+                self._begin(self._record(bot))
+            case Leave():
+                await self._leave(bot)
+
+    async def _announce(self, bot: Bot) -> None:
+        """One after the other, for ever."""
+        while True:
+            what = await self._to_announce.get()
+            try:
+                await (bot.play(what.play) if what.play is not None else bot.say(what.say or ""))
+            except (ControlError, EngineGone, SpeechFailed) as error:
+                self._report(f"an announcement was not heard: {error}")
+            self._machine.announced(now=time.monotonic())
+
+    async def _record(self, bot: Bot) -> None:
+        record = self._script.record
+        if record is None:
+            return
+        try:
+            await bot.record_start(
+                folder=None if record.folder is None else str(record.folder),
+                mix=record.mix,
+                split_s=None if record.split_minutes is None else record.split_minutes * MINUTE_S,
+                encrypt_to=record.encrypt_to,
+            )
+        except (ControlError, EngineGone) as error:
+            self._report(f"not recorded: {error}")
+            self._steps.put_nowait(_step(self._not_recorded, str(error)))
+
+    async def _not_recorded(self, why: str) -> Sequence[Effect]:
+        return self._machine.recording_failed(why, now=time.monotonic())
+
+    async def _leave(self, bot: Bot) -> None:
+        """Announcements that are not over are cut off."""
+        await self._end()
+        with contextlib.suppress(ControlError, EngineGone, TimeoutError):
+            if self._script.record is not None:
+                async with asyncio.timeout(CLOSE_RECORDING_S):
+                    await bot.record_stop()
+        with contextlib.suppress(ControlError, EngineGone):
+            await bot.leave()
+
+    # --- files
+
+    async def _write(self, lines: Sequence[Line]) -> None:
+        """A log that cannot be written is told, and does not end the meeting."""
+        if lines:
+            try:
+                await asyncio.to_thread(self._log.add, lines)
+            except FileError as error:
+                self._report(str(error))
+
+    async def _write_link(self, link: str) -> None:
+        path = self._script.room.write_link
+        if path is not None:
+            await asyncio.to_thread(private_files.replace, path, f"{link}\n".encode(), rng=os.urandom)
+
+    # --- what goes on beside
+
+    def _begin(self, *coroutines: Coroutine[object, object, None]) -> None:
+        self._doing |= {asyncio.create_task(coroutine) for coroutine in coroutines}
+
+    async def _end(self) -> None:
+        for task in self._doing:
+            task.cancel()
+        await asyncio.gather(*self._doing, return_exceptions=True)
+        self._doing.clear()
+
+
+def _config(script: Script) -> BotConfig:
+    room = script.room
+    return BotConfig(
+        bot=Where(
+            link=room.link,
+            link_file=room.link_file,
+            host=room.host,
+            name=room.name,
+            audio_in=room.audio_in,
+            audio_out=room.audio_out,
+            lobby=room.lobby,
+            config=room.config,
+        ),
+        speech=script.speech,
+    )
+
+
+def _step(function: Callable[P, Awaitable[Sequence[Effect]]], *args: P.args, **keywords: P.kwargs) -> Step:
+    return functools.partial(function, *args, **keywords)
