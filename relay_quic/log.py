@@ -11,10 +11,14 @@ from typing import Final, Generic, TypeVar
 
 from relay_quic.wire import ConnectionId, Kind, Ordered, Seq, Welcome
 
-# 256 handshake messages are a minute of joins and leaves at the fastest; in bytes, ten seconds of commits with paths
-# through a tree of 1,000. Doubling any of these doubles what the worst room can make the relay hold.
+# 256 handshake messages are a minute of joins and leaves at the fastest. In a room of 1,000 a commit with a path is
+# 82 kB, so the bytes are for 256 of these with a few newcomers each; in a room of 10 they are 500 kB. A hostile room
+# can fill its 22 MiB in seconds, and three fill what all rooms may keep (`KEPT_RELAY_BYTES`). More of them can shorten
+# the past of a large room, whose people then knock again instead of resuming, but not of a small one: the largest pay
+# first. And whoever resumes can have all of it sent again, which counts against their address (limits.py). Doubling
+# any of these doubles what the worst room can make the relay hold.
 KEPT_MESSAGES: Final = 256
-KEPT_HANDSHAKE_BYTES: Final = 1 << 20
+KEPT_HANDSHAKE_BYTES: Final = 22 << 20
 KEPT_APPLICATION_BYTES: Final = 1 << 19
 # A Welcome of the largest size still fits.
 KEPT_WELCOME_BYTES: Final = (1 << 20) + 4096

@@ -52,8 +52,9 @@ ROOM_LINGER_S: Final = 60.0
 # Lost connections remembered in the whole relay, about 400 bytes each. The oldest are forgotten first.
 MAX_LOST: Final = 8192
 
-# What all rooms together keep of their past: a Raspberry Pi has 1 GB, and a room of 10 keeps under 100 kB. When it
-# is reached, the room that keeps most loses half: so small rooms are never made to pay for a large one.
+# What all rooms together keep of their past: a Raspberry Pi has 1 GB, and of its rooms hardly one has 1,000 people who
+# change all the time (24 MB; a room of 10 keeps under 500 kB). When it is reached, the room that keeps most loses half:
+# so small rooms are never made to pay for a large one.
 KEPT_RELAY_BYTES: Final = 64 << 20
 
 # Raising these costs memory (an empty room is 3 kB) and, in a room, the relay's line: each datagram leaves as many

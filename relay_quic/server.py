@@ -34,7 +34,9 @@ from relay_quic.wire import (
     Enter,
     Goodbye,
     GoodbyeCode,
+    Ordered,
     Refused,
+    Welcome,
     decode_client,
     encode,
     parse_datagram_prefix,
@@ -42,8 +44,9 @@ from relay_quic.wire import (
 
 _log = logging.getLogger(__name__)
 
-# What waits on the stream of a client that does not read. All a room keeps (2.5 MB) can be replayed at once and
-# a Welcome come on top. Doubling it doubles what one stuck client can make the relay hold.
+# What waits on the stream of a client that does not read: several Welcomes to a room of 1,000. Doubling it doubles what
+# one stuck client can make the relay hold. What it is sent of the room's past when it resumes (up to 24 MB) comes on
+# top, or it would be cut off for having been away; how many can do so at once is bounded by the next number.
 MAX_STREAM_BACKLOG_BYTES: Final = 4 << 20
 # All that is unread, and all messages that are still incomplete, of all clients together: above it those who hold most
 # have to reconnect. More than one honest request makes (`MAX_FANOUT_AT_ONCE_BYTES`), and of 1 GB on a Raspberry Pi what
@@ -63,7 +66,7 @@ MAX_TOLD_TO_GO: Final = 32
 
 
 class _Client:
-    __slots__ = ("connected_at", "deframer", "host", "inbound", "peer", "queue", "refusal", "room")
+    __slots__ = ("connected_at", "deframer", "host", "inbound", "peer", "queue", "refusal", "replayed_bytes", "room")
 
     def __init__(self, peer: Peer, rates: Rates, *, refusal: GoodbyeCode | None, now: float) -> None:
         self.peer = peer
@@ -74,6 +77,12 @@ class _Client:
         self.inbound = InboundLimits(rates, now=now)
         self.queue = ReceiverQueue(bytes_per_s=rates.receiver_bytes, now=now)
         self.room: Room | None = None
+        self.replayed_bytes = 0  # of the room's past, when it came
+
+    @property
+    def is_too_slow(self) -> bool:
+        """Whether more waits for it than may."""
+        return self.peer.stream_backlog_bytes > MAX_STREAM_BACKLOG_BYTES + self.replayed_bytes
 
     @property
     def held_bytes(self) -> int:
@@ -233,6 +242,8 @@ class Relay:
         if entering:
             client.room = self._rooms.room_of(peer)
             client.deframer.limit = MAX_MESSAGE_BYTES
+            client.replayed_bytes = _past_in(effects)
+            self._addresses.replayed(client.replayed_bytes, client.host, now=now)
         self._perform(effects, now=now)
 
     def _perform(self, effects: Iterable[Effect], *, now: float) -> None:
@@ -260,7 +271,7 @@ class Relay:
             client.peer.send_stream(data)
             self._unjudged_bytes += len(data)
             self.metrics.messages_sent += 1
-            if client.peer.stream_backlog_bytes > MAX_STREAM_BACKLOG_BYTES:
+            if client.is_too_slow:
                 too_slow.append(peer)
         return too_slow
 
@@ -314,6 +325,12 @@ class Relay:
             self._addresses.disconnected(client.host)
         else:
             self._refused -= 1
+
+
+def _past_in(effects: Iterable[Effect]) -> int:
+    """How many bytes of the room's past are sent to one who enters: nothing else is ordered by that."""
+    messages = (effect.message for effect in effects if isinstance(effect, Send))
+    return sum(len(message.data) for message in messages if isinstance(message, Ordered | Welcome))
 
 
 class Running:

@@ -116,6 +116,16 @@ def test_reconnecting_does_not_refill_an_addresss_attempts_to_enter() -> None:
     assert allowed == 10
 
 
+def test_what_is_sent_for_resuming_counts_as_entering_once_for_each_megabyte() -> None:
+    addresses = Addresses(max_connections=9, enters_per_s=20.0)
+    for _ in range(50):  # of 22 MB each: far more than there is
+        addresses.replayed(22_000_000, "192.0.2.1", now=0.0)
+    assert not addresses.may_enter("192.0.2.1", now=0.0)
+    assert addresses.may_enter("192.0.2.2", now=0.0)
+    assert not addresses.may_enter("192.0.2.1", now=10.0)  # one burst of debt
+    assert addresses.may_enter("192.0.2.1", now=10.1)
+
+
 def test_addresses_without_connections_are_forgotten_before_those_with() -> None:
     addresses = Addresses(max_connections=1, enters_per_s=1)
     addresses.connected("192.0.2.1", now=0.0)

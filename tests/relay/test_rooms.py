@@ -304,6 +304,23 @@ def test_who_missed_more_handshake_messages_than_are_kept_gets_a_new_connection(
     assert one.take() == [Came(connection=back.id)]
 
 
+def test_of_a_room_of_a_thousand_256_commits_are_kept_too_and_a_client_away_for_60_s_gets_them_all() -> None:
+    """The numbers that PROTOCOL.md promises, as they stand there."""
+    assert (KEPT_MESSAGES, RESUME_S, ROOM_LINGER_S) == (256, 60.0, 60.0)
+    house = House()
+    one, two = house.come(), house.come()
+    two.lose()
+    path = bytes(82 * 1024 + 5000)  # sealed to each of 1,024, with a few newcomers
+    for last in range(256):
+        one.say(commit(last, data=path))
+    house.wait(59.9)
+    assert [m.seq for m in two.back(after=0).take() if isinstance(m, Ordered)] == list(range(1, 257))
+    two = house.clients[max(house.clients)]
+    two.lose()
+    house.wait(60.0)
+    assert not two.back(after=0).entered.resumed
+
+
 def test_old_chat_is_forgotten_without_ending_anybodys_resumption() -> None:
     house = House()
     one, two = house.come(), house.come()
@@ -359,7 +376,7 @@ def test_what_a_room_keeps_is_bounded_in_bytes() -> None:
     house = House()
     one, two = house.come(), house.come()
     two.lose()
-    for last in range(20):
+    for last in range(120):
         one.say(commit(last, data=bytes(200_000)))
     assert house.rooms.kept_bytes <= KEPT_HANDSHAKE_BYTES
     assert not two.back(after=0).entered.resumed
@@ -376,6 +393,19 @@ def test_what_the_relay_keeps_is_bounded_and_the_largest_rooms_pay() -> None:
             client.say(commit(last, data=bytes(200_000)))
         assert house.rooms.kept_bytes <= KEPT_RELAY_BYTES
     assert len(small.back(after=0).take()) == 1
+
+
+def test_rooms_that_keep_as_much_as_they_can_cost_a_small_room_nothing() -> None:
+    house = House()
+    small = house.come(b"s" * 32)
+    small.say(publish(b"small", handshake=True))
+    small.lose()
+    for number in range(6):
+        hostile = house.come(bytes([number]) * 32)
+        for last in range(120):
+            hostile.say(commit(last, data=bytes(250_000)))
+            assert house.rooms.kept_bytes <= 64 << 20
+    assert [m.data for m in small.back(after=0).take() if isinstance(m, Ordered)] == [b"small"]
 
 
 def test_nothing_is_left_when_all_have_gone() -> None:
