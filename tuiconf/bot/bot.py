@@ -62,9 +62,15 @@ class Bot(Methods):
     too long is reported and counted (`faults`), and disturbs nobody: sound is the engine's, a process of its own.
     """
 
-    def __init__(self, config: BotConfig, *, report: Report = print_fault) -> None:
-        """`report` is told what handlers do wrong, on whatever thread it is seen."""
+    def __init__(
+        self, config: BotConfig, *, report: Report = print_fault, watch: Callable[[Envelope], None] | None = None
+    ) -> None:
+        """`report` is told what handlers do wrong, on whatever thread it is seen.
+
+        `watch` is called in the loop with every event as it comes, with its time and number, before the handlers are.
+        """
         self.config = config
+        self._watch = watch
         self._faults = Faults(report)
         self._handlers = Registry(self._faults)
         self._client: ControlClient | None = None
@@ -280,7 +286,9 @@ class Bot(Methods):
             self._plays.close()
 
     def _follow(self, envelope: Envelope) -> None:
-        """What the bot itself has to know; then the handlers."""
+        """Whoever watches, what the bot itself has to know, and then the handlers."""
+        if self._watch is not None:
+            self._watch(envelope)
         match envelope.data:
             case Played(number=number, finished=finished):
                 self._plays.ended(number, finished=finished)
