@@ -66,17 +66,17 @@ class ControlClient:
         """
         if self._reading.done():
             raise EngineGone("the engine is gone")
-        self._number += 1
+        number = self._number = self._number + 1
         answer: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
-        self._waiting[self._number] = answer
+        self._waiting[number] = answer
         try:
-            self._writer.write(rpc.call(self._number, request.method, request))
+            self._writer.write(rpc.call(number, request.method, request))
             await self._writer.drain()
             raw = await answer
         except OSError as error:
             raise EngineGone("the engine is gone") from error
         finally:
-            self._waiting.pop(self._number, None)
+            self._waiting.pop(number, None)
         return decode_result(request, raw)
 
     async def events(self) -> AsyncIterator[Envelope]:
