@@ -311,3 +311,35 @@ def test_on_a_steady_link_as_many_frames_are_concealed_as_were_lost(lost: set[in
     run = simulate(LinkProfile(lose_exactly=frozenset(lost)), frames=400, phase_s=phase)
     assert run.concealed == len([seq for seq in lost if seq < run.played[-1]])
     assert run.played == [seq for seq in range(run.played[-1] + 1) if seq not in lost]
+
+
+def _with_hiccups(*frames: int, stall_s: float = 0.1, quiet: bool = False) -> list[float]:
+    """Delays, by frame, when the sender stands still before these and then sends twice as fast until it is in time."""
+    sent: dict[int, float] = {}
+    last = -1.0
+    for seq in range(300):
+        last = max(seq * FRAME_S + (stall_s if seq in frames else 0.0), last + FRAME_S / 2)
+        sent[seq] = last
+    buffer, delays, due = JitterBuffer(), dict.fromkeys(sent, 0.0), dict(sent)
+    for tick in range(310):
+        now = 0.013 + tick * FRAME_S
+        for seq in [seq for seq, at in due.items() if at + 0.003 <= now]:
+            buffer.push(seq, _payload(seq), now=due.pop(seq) + 0.003)
+        result = buffer.pop(now=now, quiet=in_silence if quiet else in_speech)
+        if isinstance(result, Play):
+            delays[result.seq] = now - result.seq * FRAME_S
+    return list(delays.values())
+
+
+@pytest.mark.parametrize("frame", [0, 2, 50])
+@pytest.mark.parametrize("stall_s", [0.06, 0.1, 0.14])
+def test_one_hiccup_of_a_sender_is_over_a_second_later(frame: int, stall_s: float) -> None:
+    """However many frames it held up: they all tell of the same one."""
+    late = stall_s if frame == 0 else 0.0  # a talk that begins with it has no earlier time to go back to
+    assert max(_with_hiccups(frame, stall_s=stall_s)[frame + 60 :]) <= 0.060 + late
+    assert max(_with_hiccups(frame, stall_s=stall_s, quiet=True)[frame + 50 :]) <= 0.025 + late
+
+
+def test_two_hiccups_in_four_seconds_are_met_as_they_come_and_more_are_awaited() -> None:
+    assert max(_with_hiccups(50, 100, quiet=True)[150:180]) <= 0.035
+    assert max(_with_hiccups(30, 60, 90, 120, quiet=True)[170:180]) > 0.080

@@ -38,10 +38,14 @@ MAX_TARGET_S: Final = 0.240
 # What the clocks and schedulers of both ends add even on a perfect link.
 MARGIN_S: Final = 0.005
 
-# Transits are remembered for 200 frames (4 s), and two of them may be late: a single hiccup (of 40 ms, that makes two
-# late frames) should not delay everybody's speech, another one within 4 s is a pattern.
+# Transits are remembered for 200 frames (4 s), and two of them may be late: a hiccup should not delay everybody's
+# speech, more of them within 4 s are a pattern.
 WINDOW_FRAMES: Final = 200
 ALLOWED_LATE: Final = 2
+
+# Whoever stood still for a moment, sender or link, sends what has piled up sooner than a frame takes: a frame that
+# comes this much sooner after the one before it is of the same hiccup.
+CATCH_UP_S: Final = 0.005
 RECOMPUTE_EVERY: Final = 16
 
 # The target comes down to what is wanted with this time constant, in frames (4 s): quicker, and rare losses that are
@@ -57,8 +61,10 @@ AGREE_SPEECH: Final = 25
 # To hold back is one concealed frame, and saves more of them.
 AGREE_TO_STRETCH: Final = 5
 
-# In speech a frame is dropped only for more than this; in silence nobody hears it.
+# In speech a frame is dropped only for more than this; in silence nobody hears it. For so much more, sooner.
 WORTH_A_CUT_S: Final = 0.040
+AGREE_FAR: Final = 10
+FAR_BEHIND_S: Final = 0.060
 
 # Behind by more than this after a stall: at once to the present, whatever is lost of the past.
 MAX_CATCH_UP_S: Final = 0.120
@@ -119,12 +125,14 @@ class JitterBuffer:
 
     __slots__ = (
         "_base",
+        "_caught_up",
         "_concealed",
         "_credit",
         "_dropped",
         "_floor",
         "_frame_s",
         "_held",
+        "_last_transit",
         "_late",
         "_late_run",
         "_lost",
@@ -155,6 +163,8 @@ class JitterBuffer:
         self._origin_seq, self._origin_time = 0, 0.0
         self._transits: deque[float] = deque(maxlen=WINDOW_FRAMES)
         self._base = 0.0  # the quickest of the transits
+        self._last_transit = 0.0  # of the newest frame
+        self._caught_up = False  # the transit remembered last is of a frame that caught up
         self._target = MARGIN_S
         self._floor = 0.0  # the target is not below this
         self._until_recompute = RECOMPUTE_EVERY
@@ -193,11 +203,14 @@ class JitterBuffer:
             self._start_over(seq, now=now, forget=self._playing or bool(self._held))
         elif not self._playing and not self._held:
             self._rebase(seq, now=now)  # after a pause of unknown length
+        follows = seq == self._seen_top + 1
         if not self._mark(seq):
             return
         self._received += 1
         transit = now - self._origin_time - (seq - self._origin_seq) * self._frame_s
-        self._learn(transit)
+        self._learn(transit, catching_up=follows and transit <= self._last_transit - CATCH_UP_S)
+        if follows:
+            self._last_transit = transit
         if seq < self._next:
             self._late += 1
             self._lost = max(0, self._lost - 1)
@@ -235,12 +248,18 @@ class JitterBuffer:
         """Take `seq`, here now, for one of the quickest; keep what is known of how much others vary."""
         self._origin_seq, self._origin_time = seq, now
         self._transits = deque((transit - self._base for transit in self._transits), maxlen=WINDOW_FRAMES)
-        self._base = 0.0
+        self._base = self._last_transit = 0.0
 
-    def _learn(self, transit: float) -> None:
+    def _learn(self, transit: float, *, catching_up: bool) -> None:
+        """Of a hiccup, the first frame and the last are remembered: those between say nothing new."""
+        if catching_up and self._caught_up:
+            self._transits.pop()
+        self._caught_up = catching_up
         self._transits.append(transit)
         self._base = min(self._base, transit)
         self._until_recompute -= 1
+        if catching_up:
+            return  # as late as it is, those that follow are less so
         # At once when this one was later than we allow for: the next may be too.
         if self._until_recompute <= 0 or transit - self._base > self._target:
             self._recompute()
@@ -353,7 +372,8 @@ class JitterBuffer:
             return False
         self._over += 1
         # In speech only a large excess is worth a cut, and only after a while.
-        if self._over < AGREE_QUIET or not (quiet() or (self._over >= AGREE_SPEECH and excess > WORTH_A_CUT_S)):
+        agree = AGREE_FAR if excess > FAR_BEHIND_S else AGREE_SPEECH
+        if self._over < AGREE_QUIET or not (quiet() or (self._over >= agree and excess > WORTH_A_CUT_S)):
             return False
         self._over = 0
         return True
