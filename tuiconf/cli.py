@@ -159,8 +159,11 @@ def _parser() -> argparse.ArgumentParser:
     show = shown.add_parser("show", help="print your name and your fingerprint")
     show.add_argument("--json", action="store_true", help="as one JSON object")
     show.set_defaults(run=_identity)
-    from tuiconf import devices, doctor
+    from tuiconf import devices, doctor, meeting
 
+    script = commands.add_parser("run", help="hold a meeting by a script: when, what to play and record, until when")
+    meeting.add_arguments(script)
+    script.set_defaults(run=meeting.run_meeting)
     checks = commands.add_parser("doctor", help="check this machine, and say what to type where something is wrong")
     doctor.add_arguments(checks)
     checks.set_defaults(run=doctor.run_doctor)
