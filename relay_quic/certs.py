@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.x509 import verification
 from cryptography.x509.oid import NameOID
 
-from relay_quic.errors import CertificateError, ConfigError
+from relay_quic.errors import CertificateError, ConfigError, RelayError
 
 # A chain of a few certificates is a few kB; what is larger, such as a device that never ends, is a mistake.
 MAX_FILE_BYTES: Final = 1 << 20
@@ -110,11 +110,15 @@ def make_self_signed(*, now: dt.datetime, names: Sequence[str]) -> Certificate:
     return _bundle([leaf], key)
 
 
-def _read(path: Path) -> bytes:
-    with Path(path).open("rb") as file:
-        data = file.read(MAX_FILE_BYTES + 1)
+def _read(what: str, path: Path) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: no file can have this name
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise ConfigError(f"the {what} {str(path)!r} cannot be read: {reason}") from error
     if len(data) > MAX_FILE_BYTES:
-        raise ConfigError("the certificate cannot be read: the file is far too large to be one")
+        raise ConfigError(f"the {what} {str(path)!r} cannot be read: the file is far too large to be one")
     return data
 
 
@@ -122,24 +126,22 @@ def load(cert_file: Path, key_file: Path) -> Certificate:
     """The PEM chain and PEM key in these files.
 
     Raises:
-        ConfigError: a file cannot be read, holds something else, or the key is not the certificate's.
+        ConfigError: a file cannot be read, holds something else, or the key is not the certificate's. It is named.
     """
-    try:
-        chain_pem, key_pem = _read(cert_file), _read(key_file)
-    except OSError as error:
-        raise ConfigError(f"the certificate cannot be read: {error.strerror or error}") from error
+    chain_pem, key_pem = _read("certificate", cert_file), _read("key", key_file)
+    cert, secret = repr(str(cert_file)), repr(str(key_file))
     try:
         chain = _parse_all(chain_pem)
     except ValueError as error:
-        raise ConfigError("the certificate file does not hold PEM certificates") from error
+        raise ConfigError(f"the file {cert} does not hold PEM certificates") from error
     try:
         key = serialization.load_pem_private_key(key_pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise ConfigError("the key file does not hold a PEM private key without a passphrase") from error
+        raise ConfigError(f"the file {secret} does not hold a PEM private key without a passphrase") from error
     if not isinstance(key, _PrivateKey):
-        raise ConfigError("the certificate's key must be ECDSA or RSA")
+        raise ConfigError(f"the key in {secret} must be ECDSA or RSA")
     if _spki(chain[0]) != _public_bytes(key):
-        raise ConfigError("the key file is not the key of the certificate")
+        raise ConfigError(f"the key in {secret} is not the one of the certificate in {cert}")
     return _bundle(chain, key)
 
 
@@ -147,13 +149,13 @@ def save(certificate: Certificate, cert_file: Path, key_file: Path) -> None:
     """Write both files, the key readable by its owner only and complete or not at all.
 
     Raises:
-        ConfigError: they cannot be written.
+        RelayError: they cannot be written.
     """
     try:
         _write(Path(key_file), certificate.key_pem, mode=0o600)
         _write(Path(cert_file), certificate.chain_pem, mode=0o644)
     except OSError as error:
-        raise ConfigError(f"the certificate cannot be written: {error.strerror or error}") from error
+        raise RelayError(f"the certificate {str(cert_file)!r} cannot be written: {error.strerror or error}") from error
 
 
 def pin_of(certificate_der: bytes) -> bytes:

@@ -55,11 +55,10 @@ def run(args: argparse.Namespace) -> int:
     _occupy_closed_streams()
     try:
         config = _config(args)
-    except ConfigError as error:
-        return _fail(error, 2)
-    try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(config, verbose=args.verbose, until_stdin_closes=args.until_stdin_closes))
+    except ConfigError as error:
+        return _fail(error, 2)
     except RelayError as error:
         return _fail(error, 1)
     except KeyboardInterrupt:  # before the signal handlers were there

@@ -14,7 +14,7 @@ import platformdirs
 
 from relay_quic import certs
 from relay_quic.config import RelayConfig
-from relay_quic.errors import ConfigError
+from relay_quic.errors import ConfigError, RelayError
 
 _APP: Final = "relay-quic"
 
@@ -23,7 +23,8 @@ def certificate_for(config: RelayConfig, *, now: dt.datetime) -> certs.Certifica
     """The certificate that was given, or the relay's own, made the first time.
 
     Raises:
-        ConfigError: it cannot be read, or not be kept.
+        ConfigError: it cannot be read.
+        RelayError: it cannot be kept.
     """
     if config.cert_file is not None and config.key_file is not None:
         return certs.load(config.cert_file, config.key_file)
@@ -32,7 +33,7 @@ def certificate_for(config: RelayConfig, *, now: dt.datetime) -> certs.Certifica
         with _locked(folder):
             return _load_or_make(folder / "cert.pem", folder / "key.pem", now=now)
     except OSError as error:
-        raise ConfigError(f"the folder {folder} for the certificate cannot be used: {error.strerror}") from error
+        raise RelayError(f"the folder {folder} for the certificate cannot be used: {error.strerror}") from error
 
 
 def _load_or_make(cert_file: Path, key_file: Path, *, now: dt.datetime) -> certs.Certificate:
@@ -41,7 +42,7 @@ def _load_or_make(cert_file: Path, key_file: Path, *, now: dt.datetime) -> certs
         try:
             return certs.load(cert_file, key_file)
         except ConfigError as error:
-            raise ConfigError(f"{error} ({cert_file}; remove it to get a new one, and with it a new pin)") from error
+            raise ConfigError(f"{error} (remove {str(cert_file)!r} to get a new one, and with it a new pin)") from error
     certificate = certs.make_self_signed(now=now, names=["localhost"])
     certs.save(certificate, cert_file, key_file)
     return certificate

@@ -353,8 +353,8 @@ async def serve(config: RelayConfig) -> AsyncIterator[Running]:
     """A relay on the running event loop; leaving says goodbye to everybody, in under a second.
 
     Raises:
-        ConfigError: the certificate, its folder or the QUIC library that was asked for cannot be used.
-        TransportError: the address cannot be listened on.
+        ConfigError: the certificate or the QUIC library that was asked for cannot be used.
+        RelayError: a certificate of its own cannot be kept, or (TransportError) the address cannot be listened on.
     """
     library = quic.choose(config.quic)
     certificate = certificate_for(config, now=dt.datetime.now(dt.UTC))

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay_quic import certs
-from relay_quic.errors import CertificateError, ConfigError
+from relay_quic.errors import CertificateError, ConfigError, RelayError
 from tests.relay.quicsupport import a_certificate, a_long_chain
 
 NOW = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
@@ -168,10 +168,11 @@ def test_a_key_that_half_of_the_clients_cannot_check_is_refused(tmp_path: Path) 
         certs.load(tmp_path / "cert", tmp_path / "key")
 
 
-def test_a_folder_that_cannot_be_written_is_a_config_error(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_a_failure_and_no_mistake_of_the_settings(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(ConfigError):
+    with pytest.raises(RelayError, match="cannot be written") as caught:
         certs.save(a_certificate(), tmp_path / "file" / "cert", tmp_path / "file" / "key")
+    assert not isinstance(caught.value, ConfigError)
 
 
 def test_nothing_secret_is_in_a_repr() -> None:

@@ -227,13 +227,32 @@ def test_a_host_that_does_not_exist_is_one_sentence_and_exit_code_1(
     _sentence(capsys)
 
 
-def test_an_unreadable_certificate_is_one_sentence_and_exit_code_1(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("cert", "key", "named", "why"),
+    [
+        ("nothere.pem", "nothere.key", "nothere.pem", "No such file"),
+        ("good.pem", "nothere.key", "nothere.key", "No such file"),
+        (".", "good.key", ".", "Is a directory"),
+        ("text", "good.key", "text", "does not hold PEM certificates"),
+        ("good.key", "good.key", "good.key", "does not hold PEM certificates"),
+        ("good.pem", "text", "text", "does not hold a PEM private key"),
+        ("good.pem", "other.key", "other.key", "is not the one of the certificate"),
+        ("huge", "good.key", "huge", "far too large"),
+        ("nul\0byte", "good.key", "nul", "cannot be read"),
+    ],
+)
+def test_a_certificate_that_cannot_be_used_is_one_sentence_that_names_the_file_and_exit_code_2(
+    cert: str, key: str, named: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "cert").write_text("no certificate")
-    options = ["--cert", str(tmp_path / "cert"), "--key", str(tmp_path / "missing")]
-    assert main(["serve", "--listen", "127.0.0.1:0", *options]) == 1
-    assert "certificate" in _sentence(capsys)
+    for name in ("good", "other"):
+        certs.save(certs.make_self_signed(now=NOW, names=[]), tmp_path / f"{name}.pem", tmp_path / f"{name}.key")
+    (tmp_path / "text").write_text("no certificate")
+    (tmp_path / "huge").write_bytes(bytes(certs.MAX_FILE_BYTES + 1))
+    options = ["--cert", str(tmp_path / cert), "--key", str(tmp_path / key)]
+    assert main(["serve", "--listen", "127.0.0.1:0", *options]) == 2
+    sentence = _sentence(capsys)
+    assert str(tmp_path / named) in sentence
+    assert why in sentence
 
 
 def test_a_state_folder_that_cannot_be_made_is_one_sentence_and_exit_code_1(
@@ -430,7 +449,7 @@ def test_a_damaged_certificate_is_not_replaced_behind_anybodys_back(tmp_path: Pa
     settings = RelayConfig(state_dir=tmp_path)
     certificate_for(settings, now=NOW)
     (tmp_path / "key.pem").unlink()
-    with pytest.raises(ConfigError, match="remove it"):
+    with pytest.raises(ConfigError, match=r"key.pem' cannot be read.*remove .*cert.pem"):
         certificate_for(settings, now=NOW)
 
 
