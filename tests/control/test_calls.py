@@ -134,18 +134,18 @@ def test_a_socket_is_its_owner_s_alone_and_gone_with_the_engine(run: Run, folder
 
 def test_a_folder_that_others_can_write_is_refused(run: Run, folder: Path) -> None:
     async def scene() -> None:
-        folder.chmod(0o777)
         with pytest.raises(NotPrivate, match="chmod 700"):
             await ControlServer(NothingService(), folder / "abcd.sock").start()
-        assert list(folder.iterdir()) == []
 
+    folder.chmod(0o777)
     run(scene())
+    assert list(folder.iterdir()) == []
 
 
 def test_a_path_that_is_too_long_for_the_kernel_is_one_clear_sentence(run: Run, folder: Path) -> None:
     async def scene() -> None:
         path = folder / ("x" * 90) / "abcd.sock"
-        with pytest.raises(SocketError, match="too long.*set XDG_RUNTIME_DIR"):
+        with pytest.raises(SocketError, match=r"too long.*set XDG_RUNTIME_DIR"):
             await ControlServer(NothingService(), path).start()
 
     run(scene())
@@ -153,12 +153,12 @@ def test_a_path_that_is_too_long_for_the_kernel_is_one_clear_sentence(run: Run, 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_sentence(run: Run, folder: Path) -> None:
     async def scene() -> None:
-        (folder / "abcd.sock").mkdir()  # in the way; root may write into any folder
         with pytest.raises(SocketError, match="cannot be made: is a directory"):
             await ControlServer(NothingService(), folder / "abcd.sock").start()
-        assert [path.name for path in folder.iterdir()] == ["abcd.sock"]
 
+    (folder / "abcd.sock").mkdir()  # in the way; root may write into any folder
     run(scene())
+    assert [path.name for path in folder.iterdir()] == ["abcd.sock"]
 
 
 def test_a_socket_that_was_left_behind_is_taken_over(run: Run, folder: Path) -> None:

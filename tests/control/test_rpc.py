@@ -82,7 +82,10 @@ def test_nesting_costs_nothing(where: str, opening: str) -> None:
 
 @pytest.mark.parametrize("number", ["1" * 5000, "-" + "9" * 400, "1e999", "NaN", "1" + "0" * 30, "1.5", "-0.0"])
 def test_numbers_that_no_one_means_are_refused(number: str) -> None:
-    assert _refused(b'{"jsonrpc":"2.0","method":"hello","id":%s}' % number.encode()).code in ("parse", "invalid_request")
+    assert _refused(b'{"jsonrpc":"2.0","method":"hello","id":%s}' % number.encode()).code in (
+        "parse",
+        "invalid_request",
+    )
     line = b'{"jsonrpc":"2.0","method":"audio.set","params":{"gain_db":%s}}'
     if number not in ("1.5", "-0.0"):
         assert _refused(line % number.encode()).code in ("parse", "invalid_params")
@@ -137,5 +140,5 @@ def test_what_a_client_got_wrong_at_length_is_not_said_back_at_length() -> None:
 
 def test_a_name_that_is_no_text_is_refused_before_it_is_sent() -> None:
     with pytest.raises(ControlError) as refused:
-        rpc.call(1, "play", METHODS["play"](path="caf\udce9.wav"))  # type: ignore[call-arg]
+        rpc.call(1, "play", METHODS["play"](path="caf\udce9.wav"))
     assert refused.value.code == "invalid_params"

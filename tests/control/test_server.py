@@ -13,12 +13,12 @@ import numpy as np
 
 from tests.control.conftest import Run
 from tests.control.support import NothingService, Talker, listening, never_reading, open_descriptors, until
-from tuiconf.adapters.audio import FRAME_SAMPLES
+from tuiconf.adapters.audio import FRAME_SAMPLES, Frame
 from tuiconf.control.client import ControlClient
 from tuiconf.control.outbox import MAX_BYTES
 from tuiconf.control.rpc import MAX_LINE_BYTES, ControlError
 from tuiconf.control.schema import Attach, ChatSend, GetLink, SayHello
-from tuiconf.control.server import LAST_LINES_S, MAX_CLIENTS, ControlServer
+from tuiconf.control.server import MAX_CLIENTS, ControlServer
 from tuiconf.control.streams import FRAME_BYTES
 from tuiconf.engine.incoming import MAX_TAP_FRAMES
 from tuiconf.engine.outgoing import MAX_STREAM_FRAMES
@@ -383,7 +383,7 @@ def test_what_is_sent_is_taken_frame_by_frame_to_its_end_and_the_last_is_filled_
             assert (await talker.line())["result"] == {}
             talker.send(sound[1001:])
             talker.writer.write_eof()
-            frames = []
+            frames: list[Frame] = []
             while len(frames) < 4:
                 if (frame := service.stream.take()) is not None:
                     frames.append(frame)
