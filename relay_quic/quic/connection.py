@@ -59,6 +59,7 @@ class Connection(abc.ABC):
         self.closed = False
         self.faults = 0
         self.heard_at = now
+        self._latest = now  # that was told to the library
         # Ids that packets for this connection are addressed to, for whoever shares a socket among connections.
         self.new_ids: list[bytes] = []
         self.old_ids: list[bytes] = []
@@ -128,6 +129,7 @@ class Connection(abc.ABC):
         """Take in one UDP payload, whatever it is."""
         if self.closed:
             return
+        now = self._not_back(now)
         try:
             if self._receive(packet, address, now):
                 self.heard_at = now
@@ -141,6 +143,7 @@ class Connection(abc.ABC):
         """Let the library do what is due."""
         if self.closed:
             return
+        now = self._not_back(now)
         if now - self.heard_at >= self._idle_timeout_s:
             self._end("idle")
             return
@@ -172,6 +175,7 @@ class Connection(abc.ABC):
         if self._goodbye_sent:
             return []
         self._goodbye_sent = self.closed
+        now = self._not_back(now)
         try:
             since = self._unanswered_since
             if since is not None and now - since > SILENCE_STOPS_AFTER_S and self.established and not self.closed:
@@ -228,6 +232,15 @@ class Connection(abc.ABC):
         return 0.0 if self._unanswered_since is None else max(0.0, now - self._unanswered_since)
 
     # --- shared by both
+
+    def _not_back(self, now: float) -> float:
+        """`now`, or what was now before if that is later.
+
+        qh3 ends a connection in which an acknowledgement comes before its packet was sent. Callers have read the clock
+        at different moments of a turn, or know when a packet came that they take in later.
+        """
+        self._latest = max(self._latest, now)
+        return self._latest
 
     def _attempt(self, action: Callable[[], None]) -> None:
         try:

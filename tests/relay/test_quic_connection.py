@@ -234,3 +234,22 @@ def test_every_kind_of_host_name_can_be_connected_to(library: Library, host: str
 def test_what_is_no_host_name_is_a_transport_error(library: Library) -> None:
     with pytest.raises(TransportError):
         Connector(library).connect(host="x" * 64 + ".example", address=RELAY_ADDRESS, now=0.0)
+
+
+@every_pairing
+def test_an_answer_that_is_dated_before_its_question_ends_no_connection(
+    client_library: Library, relay_library: Library
+) -> None:
+    pair = Pair(client_library, relay_library)
+    pair.handshake()
+    pair.run(0.5)
+    sent_at = pair.now
+    assert pair.client.send_datagram(b"voice")
+    for packet, _ in pair.client.send(sent_at):
+        pair.server.receive(packet, pair.client_address, sent_at)
+    assert pair.server.send_datagram(b"answer")
+    for packet, _ in pair.server.send(sent_at + 0.1):
+        pair.client.receive(packet, RELAY_ADDRESS, sent_at - 0.01)
+    pair.run(0.5)
+    assert not pair.client.closed and not pair.server.closed
+    assert pair.client_datagrams == [b"answer"]
