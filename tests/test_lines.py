@@ -49,6 +49,10 @@ EVENTS: list[tuple[Event, str | None]] = [
         Joined(epoch=0, security_code="1", me=ANN, participants=(ANN,)),
         "joined as Ann (host); here: nobody else yet; security code 1",
     ),
+    (
+        Joined(epoch=0, security_code="1", me=BO, participants=(BO,), created=True),
+        "joined as Bo·, alone in a new room: nobody was there to let you in. Is it the right link?",
+    ),
     (ParticipantJoined(participant=BO, epoch=1), "Bo· joined (ijkl-mnop)"),
     (ParticipantLeft(participant=BO, epoch=2, reason="vanished"), "Bo· is gone"),
     (ParticipantLeft(participant=BO, epoch=2, reason="removed"), "Bo· was removed"),

@@ -63,6 +63,8 @@ def sentence(event: Event) -> str | None:
 
 def _of_people(event: Event) -> str | None:
     match event:
+        case Joined(me=me, created=True) if not me.host:
+            return f"joined as {_name(me)}, alone in a new room: nobody was there to let you in. Is it the right link?"
         case Joined(me=me, participants=people, security_code=code):
             others = ", ".join(_name(who) for who in people if who.leaf != me.leaf) or "nobody else yet"
             return f"joined as {_name(me)}; here: {others}; security code {code}"

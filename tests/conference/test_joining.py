@@ -101,6 +101,7 @@ def test_a_guest_who_was_first_gives_way_to_the_creator() -> None:
     ben = world.guest("Ben")
     world.run(SOLITUDE_S + 1.0)
     assert ben.is_member
+    assert [event.created for event in ben.events if isinstance(event, Joined)] == [True]
     ann = world.guest("Ann", creator=True)
     world.run(8.0)
     agree([ann, ben])

@@ -79,12 +79,13 @@ class Waiting(Event, frozen=True, kw_only=True, tag="waiting"):
 
 
 class Joined(Event, frozen=True, kw_only=True, tag="joined"):
-    """This participant is in the call."""
+    """This participant is in the call. `created`: as the first; who meant to join someone has perhaps a wrong link."""
 
     epoch: int
     security_code: str
     me: Person
     participants: tuple[Person, ...]
+    created: bool = False
 
 
 class ParticipantJoined(Event, frozen=True, kw_only=True, tag="participant_joined"):

@@ -207,7 +207,13 @@ class Membership:
 
     def joined_event(self) -> Joined:
         """The event that says: in the call, with these people."""
-        return Joined(epoch=self.epoch, security_code=self.security_code, me=self.me, participants=self.people())
+        return Joined(
+            epoch=self.epoch,
+            security_code=self.security_code,
+            me=self.me,
+            participants=self.people(),
+            created=self.epoch == 0,  # whoever is welcomed begins in a later one
+        )
 
     def policy_event(self) -> PolicyChanged:
         """Who may do what in this epoch."""
