@@ -18,6 +18,7 @@ def explain(script: Script, starts: Sequence[datetime], *, now: datetime) -> str
     """Several lines. `starts` are those that come next, as far as they are known."""
     return "\n".join(
         [
+            *([f"title        {script.title!r}"] if script.title else []),
             *_when(script.when, starts, now),
             *_room(script),
             *_start(script),

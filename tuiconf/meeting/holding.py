@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import Final, ParamSpec
+from typing import Final
 
 from tuiconf.adapters import private_files
 from tuiconf.adapters.private_files import FileError
 from tuiconf.bot import Bot, BotConfig, ControlError, EngineGone, SpeechFailed, Where
-from tuiconf.control import schema
-from tuiconf.control.client import ControlClient
 from tuiconf.control.events import Envelope, Event, EventsMissed, Failed, Left, RoomCreated
 from tuiconf.errors import TuiconfError
 from tuiconf.meeting.attendance import Attendance, Line
@@ -25,13 +21,11 @@ from tuiconf.meeting.hooks import Hooks, Report
 from tuiconf.meeting.machine import Announce, Effect, EndReason, Leave, Machine, StartRecording, Tell
 from tuiconf.meeting.script import MINUTE_S, Announcement, Script
 
-P = ParamSpec("P")
-
 # What the engine may take to close a recording on a disk that has stalled, and to leave.
 CLOSE_RECORDING_S: Final = 15.0
 LEAVE_S: Final = 10.0
 
-Step = Callable[[], Awaitable[Sequence[Effect]]]
+Step = Callable[[Bot], Awaitable[Sequence[Effect]]]
 """What has happened; it gives what is to be done."""
 
 
@@ -43,7 +37,7 @@ async def hold(script: Script, *, start: datetime, hooks: Hooks, report: Report,
     """
     meeting = _Meeting(script, start=start, hooks=hooks, report=report)
     try:
-        async with Bot(_config(script)) as bot:
+        async with Bot(_config(script), watch=meeting.watch) as bot:
             reason = await meeting.follow(bot, stop)
     except TuiconfError as error:
         meeting.tell(Tell(event="failed", about={"what": "call", "why": str(error)}))
@@ -68,22 +62,20 @@ class _Meeting:
 
     async def follow(self, bot: Bot, stop: asyncio.Event) -> EndReason:
         """Until the meeting is over and this participant has left; why it is."""
-        # Events come to a bot's handlers without their time, which the attendance log is made of.
-        client = await ControlClient.connect(Path((await bot.call(schema.SayHello())).socket))
-        reading = asyncio.create_task(self._read(client))
         try:
-            self._begin(self._announce(bot), self._wait_for(stop))
-            await client.call(schema.Subscribe(since=0))
+            self._begin(self._announce(bot), self._wait_for(stop), self._wait_for_end(bot))
             while self._left_at is None:
                 step = await self._next_step()
-                for effect in await step():
+                for effect in await step(bot):
                     await self._perform(effect, bot)
         finally:
             await self._end()
-            await client.close()
-            await asyncio.gather(reading, return_exceptions=True)
             await self._write(self._attendance.close(at=self._left_at or time.time()))
         return self._machine.reason or EndReason.FAILED
+
+    def watch(self, envelope: Envelope) -> None:
+        """To be told everything that happens in the call."""
+        self._steps.put_nowait(lambda bot: self._happened(bot, envelope))
 
     def over(self) -> None:
         """The engine has ended: everything there is was written."""
@@ -105,51 +97,51 @@ class _Meeting:
         except TimeoutError:
             return self._gone if due is None else self._timer
 
-    async def _timer(self) -> Sequence[Effect]:
+    async def _timer(self, _: Bot) -> Sequence[Effect]:
         return self._machine.timer(now=time.monotonic())
 
-    async def _gone(self) -> Sequence[Effect]:
+    async def _gone(self, _: Bot) -> Sequence[Effect]:
         """The engine is, or does not say that it has left."""
         self._left_at = self._left_at or time.time()
         return self._machine.stop(EndReason.FAILED)
 
-    async def _stop(self) -> Sequence[Effect]:
+    async def _stop(self, _: Bot) -> Sequence[Effect]:
         return self._machine.stop(EndReason.STOPPED)
 
-    async def _happened(self, event: Event, at: float) -> Sequence[Effect]:
-        match event:
+    async def _happened(self, bot: Bot, envelope: Envelope) -> Sequence[Effect]:
+        match envelope.data:
             case RoomCreated(link=link):
                 await self._write_link(link)
             case Failed(message=why):
                 self._report(why)
+            case EventsMissed(events=missed) if missed:
+                return await self._catch_up(bot, envelope.ts)
             case Left():
-                self._left_at = at
-        # First to the disk, then to whoever may take time.
+                self._left_at = envelope.ts
+        return await self._follow_event(envelope.data, envelope.ts)
+
+    async def _follow_event(self, event: Event, at: float) -> Sequence[Effect]:
+        """First to the disk, then to whoever may take time."""
         await self._write(self._attendance.happened(event, at=at))
         return self._machine.happened(event, now=time.monotonic())
 
-    async def _read(self, client: ControlClient) -> None:
-        """Turn the engine's events into steps."""
-        lost = 0
-        async for envelope in client.events():
-            if isinstance(envelope.data, EventsMissed) or client.events_lost > lost:
-                lost = client.events_lost
-                await self._catch_up(client, envelope)
-            self._steps.put_nowait(_step(self._happened, envelope.data, envelope.ts))
-        self._steps.put_nowait(self._gone)
+    async def _catch_up(self, bot: Bot, at: float) -> Sequence[Effect]:
+        """Some events were not told, as this machine is too slow: who is here now?"""
+        try:
+            roster = await bot.roster_get()
+        except (ControlError, EngineGone):
+            return []
+        effects: list[Effect] = []
+        for event in self._attendance.people.corrected(roster.participants, epoch=roster.epoch or 0):
+            effects += await self._follow_event(event, at)
+        return effects
 
-    async def _catch_up(self, client: ControlClient, missed: Envelope) -> None:
-        """Some events were not told, as this machine is slow: who is here now?"""
-        roster = await client.call(schema.GetRoster())
-
-        async def correct() -> Sequence[Effect]:
-            effects: list[Effect] = []
-            people = self._attendance.people
-            for event in list(people.corrected(roster.participants, epoch=roster.epoch or 0)):
-                effects += await self._happened(event, missed.ts)
-            return effects
-
-        self._steps.put_nowait(correct)
+    async def _wait_for_end(self, bot: Bot) -> None:
+        """An engine that is killed says nothing."""
+        try:
+            await bot.left()
+        except EngineGone:
+            self._steps.put_nowait(self._gone)
 
     async def _wait_for(self, stop: asyncio.Event) -> None:
         await stop.wait()
@@ -191,7 +183,8 @@ class _Meeting:
             )
         except (ControlError, EngineGone) as error:
             self._report(f"not recorded: {error}")
-            self._steps.put_nowait(_step(self._not_recorded, str(error)))
+            why = str(error)
+            self._steps.put_nowait(lambda _: self._not_recorded(why))
 
     async def _not_recorded(self, why: str) -> Sequence[Effect]:
         return self._machine.recording_failed(why, now=time.monotonic())
@@ -248,7 +241,3 @@ def _config(script: Script) -> BotConfig:
         ),
         speech=script.speech,
     )
-
-
-def _step(function: Callable[P, Awaitable[Sequence[Effect]]], *args: P.args, **keywords: P.kwargs) -> Step:
-    return functools.partial(function, *args, **keywords)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 
 from tuiconf.control.events import Event, Joined, ParticipantJoined, ParticipantLeft, Person
 
@@ -34,12 +34,16 @@ class People:
         """Whether that is this participant: under whatever leaf, as it changes when the group had to be joined anew."""
         return who.fingerprint == self._own
 
-    def corrected(self, roster: Sequence[Person], *, epoch: int) -> Iterator[Event]:
+    def corrected(self, roster: Sequence[Person], *, epoch: int) -> list[Event]:
         """What must have happened while events were missed, if this is who is here."""
         now = {who.leaf: who for who in roster if not self.is_own(who)}
-        for leaf, who in list(self._others.items()):
-            if leaf not in now or now[leaf].fingerprint != who.fingerprint:
-                yield ParticipantLeft(participant=who, epoch=epoch, reason="left")
-        for leaf, who in now.items():
-            if leaf not in self._others:
-                yield ParticipantJoined(participant=who, epoch=epoch)
+        before = self._others
+        return [
+            *(ParticipantLeft(participant=who, epoch=epoch, reason="left") for who in _missing(before, now)),
+            *(ParticipantJoined(participant=who, epoch=epoch) for who in _missing(now, before)),
+        ]
+
+
+def _missing(those: Mapping[int, Person], among: Mapping[int, Person]) -> list[Person]:
+    """Who is not there, or whose place is somebody else's."""
+    return [who for leaf, who in those.items() if leaf not in among or among[leaf].fingerprint != who.fingerprint]

@@ -269,10 +269,17 @@ def load(path: Path) -> ScriptFile:
     except UnicodeDecodeError as error:
         raise ScriptError(f"{path}: not text in UTF-8") from error
     file = dataclasses.replace(file, script=resolved(file.script, path.parent.absolute()))
-    for number, what in enumerate(file.script.announce):
-        if what.play is not None and not what.play.is_file():
-            raise file.error(("announce", number, "play"), "there is no such file")
+    _check_files(file)
     return file
+
+
+def _check_files(file: ScriptFile) -> None:
+    """What is missing is told when the script is started, and not when the meeting is."""
+    files: list[tuple[toml_lines.Path, Path | None]] = [(("room", "link_file"), file.script.room.link_file)]
+    files += [(("announce", number, "play"), what.play) for number, what in enumerate(file.script.announce)]
+    for place, path in files:
+        if path is not None and not path.is_file():
+            raise file.error(place, "there is no such file")
 
 
 def resolved(script: Script, folder: Path) -> Script:
