@@ -82,11 +82,11 @@ class Minutes:
         self.settings = bot.config.own_settings(Settings)
         self.last: collections.deque[str] = collections.deque(maxlen=CHAT_LINES)
         self.listening: set[tuple[int, str]] = set()  # leaf and fingerprint: a leaf may be somebody else's later
-        path = bot.config.resolve(self.settings.file)
+        self.path = bot.config.resolve(self.settings.file)
         try:
-            self.file = path.open("a", encoding="utf-8")
+            self.path.touch()
         except OSError as error:
-            raise ConfigError(f"{path}: it cannot be written: {(error.strerror or '').lower()}") from error
+            raise ConfigError(f"{self.path}: it cannot be written: {(error.strerror or '').lower()}") from error
         bot.on(events.Joined)(self.say_hello)
         for kind in (events.Joined, events.ParticipantJoined, events.Reconnected):
             bot.on(kind)(self.look_around)
@@ -128,8 +128,8 @@ class Minutes:
         """A line of the minutes. What others wrote or said must not look like more than one."""
         line = f"[{datetime.datetime.now():%H:%M:%S}] {one_line(name)}: {one_line(text)}"
         self.last.append(line)
-        self.file.write(line + "\n")
-        self.file.flush()
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
 
 
 class Speaker:
