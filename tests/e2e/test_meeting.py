@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
+import os
 import secrets
+import signal
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
@@ -273,3 +278,144 @@ def test_three_parties_meet_as_scripted_and_everything_is_on_record(
     told = [json.loads(line) for line in (tmp_path / "told.jsonl").read_text().splitlines()]
     assert [event["event"] for event in told] == ["participant_joined"] * 3 + ["ended"]
     assert (tmp_path / "events.txt").read_text().split() == [event["event"] for event in told]
+
+
+class Manager:
+    """What systemd is to a service: a socket that it tells how it is."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "notify"
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(self.path))
+        self._socket.settimeout(0.1)
+
+    def told(self) -> list[str]:
+        """What it was told since the last time."""
+        words = []
+        with contextlib.suppress(TimeoutError):
+            while True:
+                words.append(self._socket.recv(4096).decode())
+        return words
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def manager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Manager]:
+    manager = Manager(tmp_path_factory.mktemp("n"))
+    yield manager
+    manager.close()
+
+
+def write_script(folder: Path, relay: Relay, text: str) -> Path:
+    """A script that makes a room on that relay; its link goes to room.link."""
+    script = folder / "meeting.toml"
+    script.write_text(f'[room]\nhost = "{relay.to_type}"\nwrite_link = "room.link"\nname = "Minutes"\n{text}')
+    return script
+
+
+HOOKED: Final = """
+[when]
+at = {at}
+[record]
+folder = "recordings"
+[[hook]]
+command = ["sh", "-c", "cat >> told.jsonl; echo >> told.jsonl"]
+"""
+
+
+def hooked(folder: Path) -> list[dict[str, Any]]:
+    """What the hook of a script was told."""
+    path = folder / "told.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def test_a_service_that_is_stopped_in_a_meeting_leaves_nothing_undone(
+    world: World, relay: Relay, manager: Manager, tmp_path: Path
+) -> None:
+    at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=3)
+    script = write_script(tmp_path, relay, HOOKED.format(at=at.isoformat()))
+    meeting = world.command("tuiconf", "run", str(script), home="m", environment={"NOTIFY_SOCKET": str(manager.path)})
+    meeting.wait_for((tmp_path / "room.link").exists, "link")
+    assert datetime.now(UTC) >= at
+    ann = Guest(world, "Ann", tmp_path / "room.link")
+    ann.joined()
+    meeting.wait_for(lambda: "recording_started" in [event["event"] for event in hooked(tmp_path)], "recording")
+
+    began = time.monotonic()
+    for pid in (meeting.pid, *meeting.children()):  # as systemd does: everything in the group at once
+        os.kill(pid, signal.SIGTERM)
+    assert meeting.wait() == 0, meeting.transcript()
+    print(time.monotonic() - began)
+    assert time.monotonic() - began < 15  # the unit's TimeoutStopSec is 20
+    (line,) = attendance(tmp_path / "attendance.jsonl")
+    assert (line["name"], line["reason"]) == ("Ann", "meeting_over")
+    assert hooked(tmp_path)[-2]["event"] == "recording_stopped"
+    assert hooked(tmp_path)[-1] == hooked(tmp_path)[-1] | {"event": "ended", "reason": "stopped"}
+    assert datetime.fromisoformat(hooked(tmp_path)[0]["start"]) == at
+    (sidecar,) = (tmp_path / "recordings").glob("*/recording.json")
+    assert json.loads(sidecar.read_text())["ended"]
+    told = manager.told()
+    assert told[0] == "READY=1"
+    assert told[1].startswith("STATUS=the next meeting is at ")
+    assert told[2:] == ["STATUS=in a meeting", "STOPPING=1"]
+    ann.leave()
+
+
+def test_killed_at_any_moment_it_has_written_who_was_there(world: World, relay: Relay, tmp_path: Path) -> None:
+    meeting = world.command("tuiconf", "run", str(write_script(tmp_path, relay, "")), home="m")
+    meeting.wait_for((tmp_path / "room.link").exists, "link")
+    ann, ben = (Guest(world, name, tmp_path / "room.link") for name in ("Ann", "Ben"))
+    ann.joined()
+    ben.joined()
+    ben_left = ben.leave()
+    log = tmp_path / "attendance.jsonl"
+    meeting.wait_for(lambda: log.read_text().count("\n") == 3, "three lines")
+    meeting.kill()
+    known = {line["name"]: line for line in attendance(log)}
+    assert known["Ann"]["left"] is None
+    assert seconds(known["Ben"]["left"]) == pytest.approx(ben_left["ts"], abs=RIGHT_TO_S)
+
+
+def test_a_meeting_nobody_comes_to_ends_by_itself(world: World, relay: Relay, tmp_path: Path) -> None:
+    script = write_script(tmp_path, relay, "[wait]\nminutes = 0.01\n")
+    meeting = world.command("tuiconf", "run", str(script), home="m")
+    assert meeting.wait() == 0, meeting.transcript()
+    assert meeting.lines == ["the meeting is over: nobody came"]
+    assert (tmp_path / "attendance.jsonl").read_text() == ""
+
+
+def test_a_call_that_cannot_begin_is_a_failure_that_hooks_are_told_of(world: World, tmp_path: Path) -> None:
+    script = tmp_path / "meeting.toml"
+    script.write_text('[room]\nlink = "tuiconf://SECRET"\n' + HOOKED.format(at="2000-01-01T10:00+01:00"))
+    meeting = world.command("tuiconf", "run", "--now", str(script), home="m")
+    assert meeting.wait() == 1, meeting.transcript()
+    assert meeting.errors.startswith("tuiconf: ")
+    assert "Traceback" not in meeting.errors
+    assert [event["event"] for event in hooked(tmp_path)] == ["failed"]
+    late = world.command("tuiconf", "run", str(script), home="m")
+    assert late.wait() == 2
+    assert late.errors == "tuiconf: the time of this meeting is past"
+
+
+def test_a_dry_run_explains_and_touches_nothing(world: World, tmp_path: Path) -> None:
+    script = tmp_path / "meeting.toml"
+    script.write_text(
+        '[room]\nlink = "tuiconf://relay.example.org/r#SECRET"\n[when]\nat = 2036-12-01T10:00+01:00\n[record]\n'
+    )
+    dry = world.command("tuiconf", "run", "--dry-run", str(script))
+    assert dry.wait() == 0
+    assert dry.lines[0].startswith("when         Mon 2036-12-01 10:00:00 UTC+01:00, in ")
+    assert "SECRET" not in dry.transcript()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["meeting.toml", "somebody"]
+
+
+def test_a_script_that_is_wrong_is_refused_with_its_place(world: World, tmp_path: Path) -> None:
+    script = tmp_path / "meeting.toml"
+    script.write_text('[room]\nlink = "x"\n\n[[hook]]\nurl = "http://example.org"\nsecret_file = "s"\n')
+    wrong = world.command("tuiconf", "run", str(script))
+    assert wrong.wait() == 2
+    assert wrong.errors == (
+        f"tuiconf: {script}, line 5: hook[0].url: names of people go over https://, unless it is to this machine"
+    )

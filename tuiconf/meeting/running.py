@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from datetime import UTC, datetime
@@ -40,7 +41,7 @@ class Runner:
         when = None if now else file.script.when
         self._plan = None if when is None else Plan(when, report=_report)
         self._hooks = Hooks(_targets(file), report=_report)
-        self._manager = ServiceManager()
+        self._manager = _manager()
         self._stop = asyncio.Event()
 
     async def explain(self) -> str:
@@ -112,6 +113,14 @@ class Runner:
         while interval_s is not None:
             self._manager.alive()
             await asyncio.sleep(interval_s)
+
+
+def _manager() -> ServiceManager:
+    """The service manager hears of this process alone: not of the engines it starts, which begin and end each time."""
+    manager = ServiceManager()
+    for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
+        os.environ.pop(name, None)
+    return manager
 
 
 def _targets(file: ScriptFile) -> list[tuple[Hook, Target]]:
