@@ -419,3 +419,35 @@ def test_a_script_that_is_wrong_is_refused_with_its_place(world: World, tmp_path
     assert wrong.errors == (
         f"tuiconf: {script}, line 5: hook[0].url: names of people go over https://, unless it is to this machine"
     )
+
+
+def test_a_meeting_goes_on_when_its_engine_is_killed(world: World, relay: Relay, tmp_path: Path) -> None:
+    meeting = world.command("tuiconf", "run", str(write_script(tmp_path, relay, "")), home="m")
+    meeting.wait_for((tmp_path / "room.link").exists, "link")
+    ann = Guest(world, "Ann", tmp_path / "room.link")
+    ann.joined()
+    (engine,) = meeting.children()
+    os.kill(engine, signal.SIGKILL)
+    log = tmp_path / "attendance.jsonl"
+    meeting.wait_for(lambda: [line["was_here"] for line in attendance(log)] == [False, True], "Ann, found there")
+    assert attendance(log)[0]["reason"] == "meeting_over"
+    ann.process.hang_up()
+    meeting.signal(signal.SIGTERM)
+    assert meeting.wait() == 0, meeting.transcript()
+    assert meeting.errors == "tuiconf: the engine is gone: joining again"
+
+
+def test_a_service_holds_one_meeting_of_a_calendar_after_the_other(world: World, relay: Relay, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    events = "".join(
+        f"BEGIN:VEVENT\nUID:{after}\nDTSTART:{now + timedelta(seconds=after):%Y%m%dT%H%M%SZ}\nEND:VEVENT\n"
+        for after in (-120, 1, 2)
+    )
+    (tmp_path / "c.ics").write_text(f"BEGIN:VCALENDAR\n{events}END:VCALENDAR\n")
+    text = '[wait]\nminutes = 0.01\n[when]\ncalendar = "c.ics"\nlate_minutes = 1\n'
+    meeting = world.command("tuiconf", "run", str(write_script(tmp_path, relay, text)), home="m")
+    meeting.wait_for(lambda: "no meeting is planned" in meeting.lines, "end of the calendar")
+    assert meeting.lines.count("the meeting is over: nobody came") == 2
+    meeting.signal(signal.SIGTERM)
+    assert meeting.wait() == 0, meeting.transcript()
+    assert not meeting.errors

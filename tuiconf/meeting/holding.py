@@ -7,12 +7,15 @@ import contextlib
 import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from tuiconf.adapters import private_files
 from tuiconf.adapters.private_files import FileError
-from tuiconf.bot import Bot, BotConfig, ControlError, EngineGone, SpeechFailed, Where
+from tuiconf.bot import Bot, BotConfig, ControlError, EngineGone, Where
 from tuiconf.control.events import Envelope, Event, EventsMissed, Failed, Left, RoomCreated
 from tuiconf.errors import TuiconfError
 from tuiconf.meeting.attendance import Attendance, Line
@@ -29,7 +32,15 @@ Step = Callable[[Bot], Awaitable[Sequence[Effect]]]
 """What has happened; it gives what is to be done."""
 
 
-async def hold(script: Script, *, start: datetime, hooks: Hooks, report: Report, stop: asyncio.Event) -> EndReason:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Held:
+    """How a meeting ended. `link` is that of the room, if it was made for the meeting."""
+
+    reason: EndReason
+    link: str | None
+
+
+async def hold(script: Script, *, start: datetime, hooks: Hooks, report: Report, stop: asyncio.Event) -> Held:
     """Join, do as the script says, and leave. `stop` ends it early.
 
     Raises:
@@ -38,12 +49,19 @@ async def hold(script: Script, *, start: datetime, hooks: Hooks, report: Report,
     meeting = _Meeting(script, start=start, hooks=hooks, report=report)
     try:
         async with Bot(_config(script), watch=meeting.watch) as bot:
-            reason = await meeting.follow(bot, stop)
+            await meeting.follow(bot, stop)
     except TuiconfError as error:
         meeting.tell(Tell(event="failed", about={"what": "call", "why": str(error)}))
         raise
-    meeting.over()
-    return reason
+    return meeting.over()
+
+
+def joining_again(script: Script, link: str | None) -> Script:
+    """The same meeting for one who was in it: in the room that was made for it, and not in yet another."""
+    if link is None:
+        return script
+    room = msgspec.structs.replace(script.room, link=link, host=None, write_link=None, lobby=None)
+    return msgspec.structs.replace(script, room=room)
 
 
 class _Meeting:
@@ -59,9 +77,10 @@ class _Meeting:
         self._to_announce: asyncio.Queue[Announcement] = asyncio.Queue()
         self._doing: set[asyncio.Task[None]] = set()  # what ends when the meeting does
         self._left_at: float | None = None  # in seconds since 1970
+        self._link: str | None = None
 
-    async def follow(self, bot: Bot, stop: asyncio.Event) -> EndReason:
-        """Until the meeting is over and this participant has left; why it is."""
+    async def follow(self, bot: Bot, stop: asyncio.Event) -> None:
+        """Until the meeting is over and this participant has left."""
         try:
             self._begin(self._announce(bot), self._wait_for(stop), self._wait_for_end(bot))
             while self._left_at is None:
@@ -71,16 +90,16 @@ class _Meeting:
         finally:
             await self._end()
             await self._write(self._attendance.close(at=self._left_at or time.time()))
-        return self._machine.reason or EndReason.FAILED
 
     def watch(self, envelope: Envelope) -> None:
         """To be told everything that happens in the call."""
         self._steps.put_nowait(lambda bot: self._happened(bot, envelope))
 
-    def over(self) -> None:
+    def over(self) -> Held:
         """The engine has ended: everything there is was written."""
         for effect in self._machine.closed():
             self.tell(effect)
+        return Held(reason=self._machine.reason or EndReason.FAILED, link=self._link)
 
     def tell(self, tell: Tell) -> None:
         """Tell the hooks."""
@@ -103,7 +122,7 @@ class _Meeting:
     async def _gone(self, _: Bot) -> Sequence[Effect]:
         """The engine is, or does not say that it has left."""
         self._left_at = self._left_at or time.time()
-        return self._machine.stop(EndReason.FAILED)
+        return self._machine.stop(EndReason.ENGINE_GONE)
 
     async def _stop(self, _: Bot) -> Sequence[Effect]:
         return self._machine.stop(EndReason.STOPPED)
@@ -111,6 +130,7 @@ class _Meeting:
     async def _happened(self, bot: Bot, envelope: Envelope) -> Sequence[Effect]:
         match envelope.data:
             case RoomCreated(link=link):
+                self._link = link
                 await self._write_link(link)
             case Failed(message=why):
                 self._report(why)
@@ -166,7 +186,7 @@ class _Meeting:
             what = await self._to_announce.get()
             try:
                 await (bot.play(what.play) if what.play is not None else bot.say(what.say or ""))
-            except (ControlError, EngineGone, SpeechFailed) as error:
+            except (TuiconfError, OSError) as error:  # a file that is gone, no room for what is to be said
                 self._report(f"an announcement was not heard: {error}")
             self._machine.announced(now=time.monotonic())
 
@@ -181,7 +201,7 @@ class _Meeting:
                 split_s=None if record.split_minutes is None else record.split_minutes * MINUTE_S,
                 encrypt_to=record.encrypt_to,
             )
-        except (ControlError, EngineGone) as error:
+        except TuiconfError as error:
             self._report(f"not recorded: {error}")
             why = str(error)
             self._steps.put_nowait(lambda _: self._not_recorded(why))

@@ -64,6 +64,7 @@ class EndReason(enum.StrEnum):
     STOPPED = "stopped"  # by whoever runs the program
     REMOVED = "removed"  # from the call, by a host
     FAILED = "failed"  # the call could not be joined, or kept
+    ENGINE_GONE = "engine_gone"  # it was killed: by a lack of memory, say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,17 +14,21 @@ from tuiconf.adapters.systemd import ServiceManager
 from tuiconf.errors import TuiconfError
 from tuiconf.meeting.attendance_log import AttendanceLog
 from tuiconf.meeting.explain import explain
-from tuiconf.meeting.holding import hold
+from tuiconf.meeting.holding import hold, joining_again
 from tuiconf.meeting.hooks import Hooks, Target
 from tuiconf.meeting.machine import EndReason
 from tuiconf.meeting.script import Hook, ScriptFile
 from tuiconf.meeting.targets import target
-from tuiconf.meeting.waiting import Plan
+from tuiconf.meeting.waiting import Plan, wait_for
 
 # How many of the next meetings --dry-run shows of a rule.
 SHOWN_STARTS: Final = 3
 
-FAILURES: Final = frozenset({EndReason.FAILED, EndReason.NEVER_JOINED, EndReason.REMOVED})
+# Engines that one meeting may use up, and the pause before the next: whatever killed them may not be over.
+MAX_ENGINES: Final = 4
+AGAIN_S: Final = 3.0
+
+FAILURES: Final = frozenset({EndReason.FAILED, EndReason.NEVER_JOINED, EndReason.REMOVED, EndReason.ENGINE_GONE})
 """Ends of a meeting that are failures: exit code 1."""
 
 
@@ -94,9 +98,21 @@ class Runner:
 
     async def _hold(self, start: datetime) -> int:
         self._manager.status("in a meeting")
-        reason = await hold(self._script, start=start, hooks=self._hooks, report=_report, stop=self._stop)
+        reason = await self._hold_through(start)
         _say(f"the meeting is over: {reason.replace('_', ' ')}")
         return 1 if reason in FAILURES else 0
+
+    async def _hold_through(self, start: datetime) -> EndReason:
+        """Go on with the same meeting when its engine is killed."""
+        script = self._script
+        for _ in range(MAX_ENGINES):
+            held = await hold(script, start=start, hooks=self._hooks, report=_report, stop=self._stop)
+            if held.reason is not EndReason.ENGINE_GONE:
+                return held.reason
+            _report("the engine is gone: joining again")
+            script = joining_again(script, held.link)
+            await wait_for(self._stop, AGAIN_S)
+        return EndReason.ENGINE_GONE
 
     def _tell_next(self, start: datetime | None) -> None:
         text = "no meeting is planned" if start is None else f"the next meeting is at {start.astimezone():%F %H:%M %Z}"

@@ -68,7 +68,7 @@ class Plan:
             left_s = LOOK_AGAIN_S if start is None else (start - self._when.early - datetime.now(UTC)).total_seconds()
             if start is not None and left_s <= 0:
                 return start
-            await _sleep(min(left_s, LOOK_AGAIN_S), stop)
+            await wait_for(stop, min(left_s, LOOK_AGAIN_S))
         return None
 
     async def _next_in_calendar(self, path: Path, after: datetime) -> datetime | None:
@@ -88,6 +88,13 @@ class Plan:
         return start
 
 
+async def wait_for(stop: asyncio.Event, seconds: float) -> None:
+    """Sleep for so long, or until then."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+
+
 def _schedule(when: When) -> Schedule:
     if when.start is not None:
         return OnceAt(when.start)
@@ -104,9 +111,3 @@ def _version(path: Path) -> object:
 
 def _is_ahead(start: datetime | None, after: datetime) -> bool:
     return start is None or start > after
-
-
-async def _sleep(seconds: float, stop: asyncio.Event) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stop.wait()
