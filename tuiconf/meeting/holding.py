@@ -16,6 +16,7 @@ import msgspec
 from tuiconf.adapters import private_files
 from tuiconf.adapters.private_files import FileError
 from tuiconf.bot import Bot, BotConfig, ControlError, EngineGone, Where
+from tuiconf.bot.threads import on_thread
 from tuiconf.control.events import Envelope, Event, EventsMissed, Failed, Left, RoomCreated
 from tuiconf.errors import TuiconfError
 from tuiconf.meeting.attendance import Attendance, Line
@@ -225,14 +226,14 @@ class _Meeting:
         """A log that cannot be written is told, and does not end the meeting."""
         if lines:
             try:
-                await asyncio.to_thread(self._log.add, lines)
+                await on_thread(lambda: self._log.add(lines))
             except FileError as error:
                 self._report(str(error))
 
     async def _write_link(self, link: str) -> None:
         path = self._script.room.write_link
         if path is not None:
-            await asyncio.to_thread(private_files.replace, path, f"{link}\n".encode(), rng=os.urandom)
+            await on_thread(lambda: private_files.replace(path, f"{link}\n".encode(), rng=os.urandom))
 
     # --- what goes on beside
 
