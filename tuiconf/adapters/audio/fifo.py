@@ -62,6 +62,10 @@ class SampleFifo:
             self.level = 0
 
     def _take(self, count: int) -> Frame:
+        if self._blocks and len(first := self._blocks[0]) > count:
+            self._blocks[0] = first[count:]
+            self.level -= count
+            return first[:count].copy()
         out = np.zeros(count, dtype=np.float32)
         filled = 0
         while filled < count and self._blocks:
