@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
@@ -24,7 +27,7 @@ Where = Callable[[Event], bool]
 PATIENCE_S: Final = 40.0
 
 _MARK: Final = "TUICONF_TEST_PROCESS"
-_HOME_VARIABLES: Final = ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR")
+_HOME_VARIABLES: Final = ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME")
 _NOT_PASSED_ON: Final = ("TUICONF_PASSPHRASE", "CREDENTIALS_DIRECTORY", "PYTHONWARNINGS")
 
 
@@ -32,7 +35,13 @@ def home_environment(home: Path) -> dict[str, str]:
     """The environment of someone who lives in `home`, and has nothing of whoever runs the tests."""
     environment = {key: value for key, value in os.environ.items() if key not in _NOT_PASSED_ON}
     home.mkdir(parents=True, exist_ok=True)
-    return environment | {"HOME": str(home)} | {name: str(home / name.lower()) for name in _HOME_VARIABLES}
+    folders = {name: str(home / name.lower()) for name in _HOME_VARIABLES}
+    return environment | {"HOME": str(home), "XDG_RUNTIME_DIR": str(runtime_folder(home))} | folders
+
+
+def runtime_folder(home: Path) -> Path:
+    """Where whoever lives in `home` has sockets: pytest's folders have names nearly as long as a socket's may be."""
+    return Path(tempfile.gettempdir()) / f"tc.{hashlib.sha256(os.fsencode(home)).hexdigest()[:16]}"
 
 
 def python_module(module: str, *arguments: str) -> list[str]:
@@ -316,10 +325,15 @@ class World:
         self._processes.append(process)
         return process
 
+    def add(self, process: Process) -> None:
+        """It ends with the test, too."""
+        self._processes.append(process)
+
     def close(self) -> None:
         """Kill everything."""
         for process in self._processes:
             process.destroy()
+            shutil.rmtree(runtime_folder(process.home), ignore_errors=True)
 
 
 def at_port(link: str, port: int) -> str:
