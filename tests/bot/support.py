@@ -39,7 +39,7 @@ class FakeService:
         self.asked: list[schema.AnyRequest] = []
         self.people: tuple[Person, ...] = (ME, MARA)
         self.playing: int | None = None
-        self.plays = 0
+        self.plays = self.ticks = 0
         self.taps: list[Tap] = []
         self.sent: list[bytes] = []
         self.streams = 0
@@ -70,8 +70,9 @@ class FakeService:
 
     def hear_silence(self) -> bool:
         """One frame to everyone who listens."""
+        self.ticks += 1
         for tap in self.taps:
-            tap.put(0, a_frame(0.0))
+            tap.put(self.ticks, a_frame(0.0))
         return True
 
     def left(self) -> None:

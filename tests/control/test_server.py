@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.control.conftest import Run
 from tests.control.support import NothingService, Talker, listening, never_reading, open_descriptors, until
@@ -429,3 +430,18 @@ def test_who_sends_and_stalls_is_silence_and_who_vanishes_is_let_go(run: Run, fo
             await until(lambda: len(asyncio.all_tasks()) == tasks)
 
     run(scene())
+
+
+def test_an_engine_that_ends_while_clients_are_connected_prints_no_traceback(
+    run: Run, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene() -> None:
+        async with listening(folder) as (_, path):
+            clients = [await Talker.connect(path) for _ in range(3)]
+            await clients[0].answer("audio.in")
+            await clients[1].answer("link.get")
+        for client in clients:
+            await client.close()
+
+    run(scene())
+    assert caplog.records == []

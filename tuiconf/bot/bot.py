@@ -143,7 +143,7 @@ class Bot(Methods):
         return register
 
     def task(self, function: T) -> T:
-        """Decorator: run this coroutine function beside the handlers, from when the bot is in the call."""
+        """Decorator: run this coroutine function beside the handlers, as long as the bot is in the call."""
         self._beside.append(function)
         if self._joined:
             self.spawn(function())

@@ -103,8 +103,9 @@ class ControlServer:
             return
         self._tasks.add(task)
         try:
-            # The client is gone, or whoever it wanted to listen to went while it was answered.
-            with contextlib.suppress(OSError, TuiconfError):
+            # The client is gone, or whoever it wanted to listen to went while it was answered. Or `close` cancels this:
+            # a task that ends cancelled makes asyncio (3.11) print a traceback.
+            with contextlib.suppress(OSError, TuiconfError, asyncio.CancelledError):
                 await _Connection(self._service, reader, writer).run()
         finally:
             await _hang_up(writer)

@@ -5,6 +5,7 @@
 For each speaker the command is run once. It gets signed 16-bit little-endian mono PCM of 48 kHz on standard input,
 at the speed of speech and also of silence, and writes a line of text for each thing that was said, at once. `ffmpeg
 -f s16le -ar 48000 -i - -ar 16000 …` before it makes any other rate. When they leave, its input ends.
+Everyone is told that minutes are taken; `!minutes` gives the last lines into the chat.
 
 [bot]
 link_file = "room.link"               # or link = "tuiconf://…", host = "RELAY", call = "NAME of one that runs here"
@@ -14,8 +15,6 @@ name = "Minutes"
 command = ["my-transcriber", "--language", "en"]      # never a shell: a list of words
 file = "minutes.txt"                  # beside this one; lines are added: [10:31:07] Mara: good morning
 restarts = 3                          # how often a command that ends is started anew, for each speaker
-
-Everyone is told that it listens. `!minutes` gives the last lines into the chat.
 """
 
 from __future__ import annotations
