@@ -123,7 +123,7 @@ def _values(kind: type[AnyRequest], parameters: Sequence[str]) -> Mapping[str, o
 def _value(text: str, wanted: msgspec.inspect.Type | None) -> object:
     kinds = wanted.types if isinstance(wanted, msgspec.inspect.UnionType) else (wanted,)
     if any(isinstance(kind, msgspec.inspect.ListType) for kind in kinds):
-        return text.split(",")
+        return text.split(",") if text else []
     # A participant is a leaf or a name: a number is the leaf.
     if any(isinstance(kind, msgspec.inspect.IntType) for kind in kinds) and _is_number(text):
         return int(text)
