@@ -85,7 +85,7 @@ def test_only_the_host_removes_and_the_removed_is_told(world: World, relay: Rela
     bo.type("/remove Cy")
     assert bo.event("error")["code"] == "not_allowed"
     ann.type("/remove Nobody")
-    assert ann.event("error")["code"] == "usage"
+    assert ann.event("error")["code"] == "no_such_participant"
     before = agree(ann, bo, cy)
     ann.type("/remove Cy")
     assert cy.wait() == 1
