@@ -22,7 +22,7 @@ from tuiconf.conference.events import Event, Failed, Joined, Left, LeftReason, R
 from tuiconf.conference.membership import Self
 from tuiconf.conference.session import Session
 from tuiconf.conference.sound import Sound
-from tuiconf.config import Config
+from tuiconf.config import Config, ConfigError
 from tuiconf.control.calls import socket_path
 from tuiconf.control.recorder import CallRecorder
 from tuiconf.control.schema import AudioSet
@@ -179,7 +179,8 @@ class EngineProcess:
                 )
             )
         except TuiconfError as error:
-            self._on_failure(error)
+            # Of the settings: a device that fails in a call, and no other, makes the exit code 1.
+            self._on_failure(ConfigError(f"the settings cannot be followed: {error}"))
             after = msgspec.structs.replace(after, audio=before.audio)  # so that it is tried again
         self._plan = replace(self._plan, config=after)
         self.service.notice("the settings were read again; name, network, bitrate and rules hold from the next call on")
