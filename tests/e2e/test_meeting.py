@@ -213,7 +213,7 @@ command = ["sh", "-c", "cat >> told.jsonl; echo >> told.jsonl; echo $TUICONF_EVE
 def test_three_parties_meet_as_scripted_and_everything_is_on_record(
     world: World, relay: Relay, receiver: Receiver, tmp_path: Path
 ) -> None:
-    announcement, of_anna, of_ben = part(0, 3), part(3, 9), part(9, 15)
+    announcement, of_anna, of_ben = part(0, 3), part(3, 9), part(7, 13)  # what is announced, nobody says
     (tmp_path / "webhook.secret").write_text(receiver.secret)
     (tmp_path / "webhook.secret").chmod(0o600)
     write_wav(tmp_path / "announcement.wav", announcement)
@@ -229,7 +229,7 @@ def test_three_parties_meet_as_scripted_and_everything_is_on_record(
     heard = tmp_path / "heard.wav"
     anna = Guest(world, "Anna", link, spoken[0], f"--audio-out={heard}")
     anna_joined = anna.joined()
-    anna.hears("Minutes", len(announcement) // 960)
+    anna.hears("Minutes", len(announcement) // 960 - 20)  # a machine under load loses some; the rest comes meanwhile
     ben = Guest(world, "Ben", link, spoken[1])
     ben_joined = ben.joined()
     anna.source_ended()
@@ -249,13 +249,12 @@ def test_three_parties_meet_as_scripted_and_everything_is_on_record(
     assert [(line["name"], line["reason"]) for line in lines] == [("Anna", "left"), ("Ben", "left"), ("Ben", "left")]
     truth = [(anna_joined, anna_left), (ben_joined, ben_left), (again_joined, again_left)]
     for line, (joined, left) in zip(lines, truth, strict=True):
-        print(line, seconds(line["joined"]) - joined["ts"], seconds(line["left"]) - left["ts"])
         assert line["fingerprint"] == joined["data"]["me"]["fingerprint"]
         assert line["verified"] is False
         assert seconds(line["joined"]) == pytest.approx(joined["ts"], abs=RIGHT_TO_S)
         assert seconds(line["left"]) == pytest.approx(left["ts"], abs=RIGHT_TO_S)
-    assert lines[0]["spoke_s"] == pytest.approx(6, abs=1.5)
-    assert lines[1]["spoke_s"] == pytest.approx(6, abs=1.5)
+    assert lines[0]["spoke_s"] == pytest.approx(6, abs=0.5)
+    assert lines[1]["spoke_s"] == pytest.approx(6, abs=0.5)
     assert lines[2]["spoke_s"] == 0
 
     # What they said, and what was announced.
@@ -347,7 +346,6 @@ def test_a_service_that_is_stopped_in_a_meeting_leaves_nothing_undone(
     for pid in (meeting.pid, *meeting.children()):  # as systemd does: everything in the group at once
         os.kill(pid, signal.SIGTERM)
     assert meeting.wait() == 0, meeting.transcript()
-    print(time.monotonic() - began)
     assert time.monotonic() - began < 15  # the unit's TimeoutStopSec is 20
     (line,) = attendance(tmp_path / "attendance.jsonl")
     assert (line["name"], line["reason"]) == ("Ann", "meeting_over")

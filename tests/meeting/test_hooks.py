@@ -6,15 +6,22 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import ipaddress
 import json
 import os
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,7 +33,7 @@ from tuiconf.meeting.hooks import MAX_WAITING, Hooks, Target
 from tuiconf.meeting.script import Hook, HookEvent
 from tuiconf.meeting.signing import Secret, SecretError
 from tuiconf.meeting.targets import target
-from tuiconf.meeting.webhook import Webhook
+from tuiconf.meeting.webhook import CertificateError, Webhook
 
 NOW = 1_796_115_600.0
 KEY = bytes(range(32))
@@ -282,7 +289,9 @@ Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]
 
 
 @asynccontextmanager
-async def server(answer: bytes, *, drip_s: float = 0.0) -> AsyncIterator[tuple[str, list[bytes]]]:
+async def server(
+    answer: bytes, *, drip_s: float = 0.0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[str, list[bytes]]]:
     """A server that answers each request with this, perhaps a byte at a time; its URL, and what it was sent."""
     requests: list[bytes] = []
 
@@ -300,7 +309,7 @@ async def server(answer: bytes, *, drip_s: float = 0.0) -> AsyncIterator[tuple[s
         finally:
             writer.close()
 
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     async with listening:
         yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", requests
 
@@ -354,6 +363,37 @@ async def test_a_server_that_is_not_there_is_tried_again() -> None:
         taken.bind(("127.0.0.1", 0))
         outcome = await webhook(f"http://127.0.0.1:{taken.getsockname()[1]}/").send(MESSAGE)
     assert outcome == Outcome(again=True, why="no answer (ConnectionRefusedError)")
+
+
+def write_certificate(folder: Path) -> ssl.SSLContext:
+    """A server's, made by itself, and for this machine; it is in cert.pem as well."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
+    certificate = builder.add_extension(here, critical=False).sign(key, hashes.SHA256())
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context
+
+
+async def test_a_server_has_to_prove_who_it_is(tmp_path: Path) -> None:
+    context = write_certificate(tmp_path)
+    async with server(b"HTTP/1.1 204 No Content\r\n\r\n", tls=context) as (url, requests):
+        url, secret = url.replace("http:", "https:"), Secret.parse(SECRET)
+        stranger = Webhook(url, secret, ca_file=None, timeout_s=20)
+        assert await stranger.send(MESSAGE) == Outcome(
+            again=True, why="its certificate, or its TLS, is not to be trusted"
+        )
+        assert requests == []
+        known = Webhook(secure, secret, ca_file=tmp_path / "cert.pem", timeout_s=20)
+        assert await known.send(MESSAGE) == DONE
+        assert len(requests) == 1
+    with pytest.raises(CertificateError, match="no certificates"):
+        Webhook(secure, secret, ca_file=tmp_path / "key.pem", timeout_s=20)
 
 
 # --- made ready
