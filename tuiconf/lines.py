@@ -146,7 +146,7 @@ def _name(who: Person) -> str:
 
 
 class Printer:
-    """Shows events, a line each; in plain lines what went wrong goes to standard error."""
+    """Shows events, a line each; in plain lines what is about this program, and not the call, to standard error."""
 
     def __init__(self, write: Callable[[str], None], write_error: Callable[[str], None], *, as_json: bool) -> None:
         self._write = write
@@ -158,7 +158,7 @@ class Printer:
         if self._as_json:
             self._write(event.to_json().decode())
         elif (line := sentence(event)) is not None:
-            (self._write_error if isinstance(event, Failed) else self._write)(line)
+            (self._write_error if isinstance(event, Failed | Notice) else self._write)(line)
 
 
 class Control(Protocol):

@@ -113,6 +113,10 @@ class Terminal:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.text}\n{self.process.errors}") from None
 
+    def warns(self, text: str) -> None:
+        """Wait until it was said on standard error."""
+        self.process.wait_for(lambda: text in self.process.errors, text)
+
     def type(self, text: str) -> None:
         """Press these keys."""
         os.write(self._outside, text.encode())

@@ -100,13 +100,3 @@ def test_the_end_of_typing_leaves(world: World, terminal: Terminal) -> None:
     terminal.type("\x04")
     assert process.wait() == 0
     assert process.lines[-1] == "left"
-
-
-def test_a_window_that_is_closed_leaves(world: World, terminal: Terminal) -> None:
-    relay = world.relay()
-    process = world.command(
-        *("tuiconf", "host", relay.to_type, "--audio-in", "null", "--audio-out", "null"), stdin=terminal.inside
-    )
-    process.wait_for(lambda: len(process.lines) >= 2, "joining")
-    terminal.close()
-    assert process.wait() == 0

@@ -40,6 +40,7 @@ class History:
     """The events of one call, and its subscribers."""
 
     seq: int = 0
+    on_subscribed: Callable[[], None] = lambda: None
     _ts: float = 0.0
     _epoch: int | None = None
     _forgotten: int = 0  # the number of the last event that is no longer kept
@@ -79,6 +80,7 @@ class History:
     def subscribe(self, subscription: Subscription) -> None:
         """Tell this one from now on."""
         self._subscriptions.append(subscription)
+        self.on_subscribed()
 
     def repeat(self, subscription: Subscription, since: int) -> None:
         """Tell this one what is kept of after `since`, and that it missed what no longer is."""

@@ -96,7 +96,9 @@ class CallService:
 
     def __init__(self, about: About, front_end: Callable[[Event], None]) -> None:
         """`front_end` is told every event as well, first: a front end in this process needs no socket."""
-        self.history = History()
+        self.watched = asyncio.Event()
+        """Somebody is told what happens."""
+        self.history = History(on_subscribed=self.watched.set)
         self.allowed: frozenset[str] = frozenset()
         """Fingerprints of those whom clients say this participant knows."""
         self._about = about

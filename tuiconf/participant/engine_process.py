@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -34,6 +35,9 @@ from tuiconf.identity.keys import Identity
 from tuiconf.identity.link import RelayAddress, derive_keys, format_link
 from tuiconf.media import opus
 from tuiconf.participant.plan import Plan, load_config, sound_of
+
+# They need milliseconds; if they were killed in between, the call begins all the same.
+FIRST_WATCHER_S: Final = 10.0
 
 EXIT_CODES: Final[Mapping[LeftReason, int]] = {LeftReason.LEFT: 0, LeftReason.REMOVED: 1, LeftReason.FAILED: 1}
 
@@ -92,6 +96,7 @@ class EngineProcess:
         self._take_signals()
         await self._listen()
         on_listening()
+        await self._wait_for_watcher()
         watchdog = asyncio.create_task(self._watch())
         try:
             reason = await self.engine.run()
@@ -127,6 +132,12 @@ class EngineProcess:
             self.service.notice(str(error))
         if self._setting.front_end_expected:
             self.service.expect_front_end()
+
+    async def _wait_for_watcher(self) -> None:
+        """Whoever launched us is told all: also why a call ends that could not begin."""
+        if self._setting.launched:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.service.watched.wait(), FIRST_WATCHER_S)
 
     def _take_signals(self) -> None:
         loop = asyncio.get_running_loop()

@@ -170,6 +170,7 @@ def _wait_until_ready(fd: int, child: subprocess.Popen[bytes]) -> str:
     if ready.error:
         child.wait()
         raise UsageError(ready.error) if ready.usage else LaunchFailed(ready.error)
+    child.returncode = 0  # it outlives us, and that nobody waits for it is meant: no ResourceWarning
     return ready.call
 
 
