@@ -15,7 +15,16 @@ from tuiconf.conference.events import LeftReason
 from tuiconf.config import Speech
 from tuiconf.control import schema
 from tuiconf.control.calls import socket_path
-from tuiconf.control.events import AudioChanged, CallEvent, ChatReceived, Left, ParticipantJoined, Person, Played
+from tuiconf.control.events import (
+    AudioChanged,
+    CallEvent,
+    ChatReceived,
+    Left,
+    ParticipantJoined,
+    Person,
+    Played,
+    RecordingChanged,
+)
 from tuiconf.control.history import History
 from tuiconf.control.rpc import ControlError, ErrorNumber
 from tuiconf.control.server import ControlServer
@@ -106,6 +115,8 @@ class FakeService:
                 return self._play(path)
             case schema.SoundIn(participant=int() as leaf) if leaf not in [who.leaf for who in self.people]:
                 raise ControlError(ErrorNumber.REFUSED, "there is nobody of that name", code="no_such_participant")
+            case schema.RecordStart() | schema.RecordStop():
+                return RecordingChanged(active=isinstance(request, schema.RecordStart), folder="somewhere")
             case schema.Leave():
                 self.left()
         return schema.Done()

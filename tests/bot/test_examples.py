@@ -17,7 +17,7 @@ import pytest
 from tests.bot.support import FakeEngine, until
 from tuiconf.bot import SAMPLE_RATE, Bot, ConfigError, schema
 from tuiconf.control.events import Person
-from tuiconf.examples import announcer, intercom, minutes
+from tuiconf.examples import announcer, intercom, minutes, recorder
 from tuiconf.examples.minutes import lines_of, one_line
 
 EXAMPLES = ("announcer", "recorder", "minutes", "intercom")
@@ -92,6 +92,31 @@ async def test_lines_are_cut_however_they_come() -> None:
     assert lines[:3] == ["one", "two", "\ufffd\ufffd"]
     assert "".join(lines[3:]) == "x" * 5000 + "end"
     assert max(map(len, lines)) <= 2 * minutes.MAX_LINE_BYTES
+
+
+async def test_a_recorder_that_records_from_the_start_begins_when_somebody_is_there(
+    engine: FakeEngine, home: Path
+) -> None:
+    path = home / "bot.toml"
+    path.write_text('[bot]\ncall = ""\n[settings]\nfrom_start = true\nfolder = "kept"\nannounce = false\n')
+    mara, engine.service.people = engine.service.people[1], engine.service.people[:1]
+    bot = recorder.make(str(path))
+    async with bot:
+        await until(lambda: engine.service.of(schema.GetRoster))
+        assert engine.service.of(schema.RecordStart) == []
+        engine.service.joined(mara)
+        await until(lambda: engine.service.of(schema.RecordStart))
+    assert engine.service.of(schema.RecordStart) == [schema.RecordStart(folder=str(home / "kept"))]
+    assert bot.faults == 0
+
+
+async def test_an_announcer_without_a_voice_writes(engine: FakeEngine, home: Path) -> None:
+    path = home / "bot.toml"
+    path.write_text('[bot]\ncall = ""\n[speech]\ncommand = ["no-such-command"]\n')
+    async with announcer.make(str(path)):
+        engine.service.joined(Person(leaf=5, name="{name} Ben", fingerprint="x", host=False))
+        await until(lambda: engine.service.said)
+    assert engine.service.said == ["{name} Ben is here"]
 
 
 def minutes_bot(folder: Path, code: str, more: str = "") -> Bot:

@@ -151,9 +151,9 @@ class Bot(Methods):
 
     def spawn(self, coroutine: Coroutine[Any, Any, object], *, finish_s: float = 0.0) -> asyncio.Task[object]:
         """Run this beside the handlers, however long it takes. When the call is over it may go on for `finish_s`."""
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks[task] = finish_s
         name = str(getattr(coroutine, "__qualname__", "task")).rsplit(".", 1)[-1]
+        task = asyncio.get_running_loop().create_task(self._handlers.watch.over(name, coroutine))
+        self._tasks[task] = finish_s
         task.add_done_callback(functools.partial(self._ended, name))
         return task
 

@@ -22,7 +22,7 @@ class Registry:
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
-        self._watch = Watch(faults)
+        self.watch = Watch(faults)
         self._by_event: list[tuple[str, Handler, float]] = []
         self._by_command: dict[str, tuple[Handler, float]] = {}
         self._workers: dict[str, list[Worker]] = {}  # of this run, by event name, or by command with its "!"
@@ -58,7 +58,7 @@ class Registry:
     def start(self) -> None:
         """Begin to call them."""
         self._running = True
-        self._watch.start()
+        self.watch.start()
         for name, handler, timeout_s in self._by_event:
             self._start(name, handler, timeout_s)
         for word, (handler, timeout_s) in self._by_command.items():
@@ -87,10 +87,10 @@ class Registry:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
-        self._watch.stop()
+        self.watch.stop()
 
     def _start(self, key: str, handler: Handler, timeout_s: float) -> None:
-        worker = Worker(handler, timeout_s=timeout_s, faults=self._faults, watch=self._watch)
+        worker = Worker(handler, timeout_s=timeout_s, faults=self._faults, watch=self.watch)
         self._workers.setdefault(key, []).append(worker)
         self._tasks.add(asyncio.get_running_loop().create_task(worker.run()))
 

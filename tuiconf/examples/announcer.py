@@ -99,7 +99,7 @@ class Announcer:
             return
         try:
             await self.bot.say(text)
-        except SpeechFailed:
+        except (SpeechFailed, ControlError):  # no sound, or none that can be played
             await self.bot.chat(text)
 
     async def each_day(self, time: AtTime) -> None:

@@ -79,7 +79,9 @@ class Recorder:
             await self.bot.record_stop()
 
     async def tell(self, event: events.RecordingChanged) -> None:
-        """Whatever made it begin or end."""
+        """Whatever made it begin or end; the end of the call needs no words."""
+        if not self.bot.in_call:
+            return
         text = "this call is being recorded" if event.active else f"recording ended ({event.reason or 'stopped'})"
         await self.bot.chat(text)
         if self.settings.announce:
