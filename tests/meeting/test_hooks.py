@@ -383,11 +383,9 @@ def write_certificate(folder: Path) -> ssl.SSLContext:
 async def test_a_server_has_to_prove_who_it_is(tmp_path: Path) -> None:
     context = write_certificate(tmp_path)
     async with server(b"HTTP/1.1 204 No Content\r\n\r\n", tls=context) as (url, requests):
-        url, secret = url.replace("http:", "https:"), Secret.parse(SECRET)
-        stranger = Webhook(url, secret, ca_file=None, timeout_s=20)
-        assert await stranger.send(MESSAGE) == Outcome(
-            again=True, why="its certificate, or its TLS, is not to be trusted"
-        )
+        secure, secret = url.replace("http:", "https:"), Secret.parse(SECRET)
+        refused = await Webhook(secure, secret, ca_file=None, timeout_s=20).send(MESSAGE)
+        assert refused == Outcome(again=True, why="its certificate, or its TLS, is not to be trusted")
         assert requests == []
         known = Webhook(secure, secret, ca_file=tmp_path / "cert.pem", timeout_s=20)
         assert await known.send(MESSAGE) == DONE

@@ -14,7 +14,6 @@ from tuiconf.control.events import (
     Reconnecting,
     RecordingChanged,
 )
-from tuiconf.errors import LocalProtocolError
 from tuiconf.meeting.machine import (
     RECORD_AGAIN_S,
     Announce,
@@ -262,9 +261,3 @@ def test_hooks_are_told_who_it_is() -> None:
     assert isinstance(told, Tell)
     assert told.about == {"participants": [{"name": "Ann\nBob", "fingerprint": "print-of-Ann\nBob", "verified": False}]}
     assert "Ann" not in repr(told)
-
-
-def test_a_move_that_is_not_listed_is_an_error() -> None:
-    machine = Machine(script(), start=0)
-    with pytest.raises(LocalProtocolError):
-        machine._move(Phase.MEETING)

@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 if TYPE_CHECKING:
     from cronsim import CronSim
 
-from tuiconf.errors import UsageError
 from tuiconf.meeting.tables import Unusable
 
 
@@ -39,11 +38,14 @@ class OnceAt:
 
 
 class CronRule:
-    """By a rule of five fields, as in a crontab, in a time zone. cronsim reads it: no dependencies, in use by
-    healthchecks.io, compared by its authors with Debian's cron for every minute of a year."""
+    """By a rule of five fields, as in a crontab, in a time zone. cronsim reads it, as it does for healthchecks.io."""
 
     def __init__(self, rule: str, zone: str) -> None:
-        """Raises Unusable: it is no such rule."""
+        """A rule, and the name of the zone.
+
+        Raises:
+            Unusable: it is no such rule.
+        """
         if len(rule.split()) != len(_FIELDS):
             raise Unusable(("cron",), f"a rule has five fields: {', '.join(_FIELDS)}")
         self._rule = rule
@@ -65,12 +67,6 @@ class CronRule:
 
 
 _FIELDS: Final = ("minute", "hour", "day of the month", "month", "day of the week")
-
-
-class NoneLeft(UsageError):
-    """There is no meeting to wait for."""
-
-    code = "no_meeting"
 
 
 def look_from(now: datetime, *, late: timedelta, done: datetime | None) -> datetime:
