@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,7 +30,11 @@ from tuiconf.conference.events import (
     Undecryptable,
     Waiting,
 )
-from tuiconf.lines import Printer, sentence, visible
+from tuiconf.control import schema
+from tuiconf.control.events import ChatSent, Notice
+from tuiconf.control.schema import AnyRequest, Request
+from tuiconf.errors import LocalProtocolError
+from tuiconf.lines import Commands, Printer, R, sentence, visible
 
 ANN = Person(leaf=0, name="Ann", fingerprint="abcd-efgh", host=True)
 BO = Person(leaf=1, name="Bo\u202e", fingerprint="ijkl-mnop", host=False)
@@ -89,10 +94,11 @@ def test_plain_lines_put_what_went_wrong_apart() -> None:
     out: list[str] = []
     errors: list[str] = []
     printer = Printer(out.append, errors.append, as_json=False)
-    for event in (Waiting(), STATS, Failed(code="x", message="no", fatal=True), Left(reason=LeftReason.FAILED)):
+    notice, failed = Notice(message="no sound card"), Failed(code="x", message="no", fatal=True)
+    for event in (Waiting(), STATS, notice, failed, Left(reason=LeftReason.FAILED)):
         printer.show(event)
     assert out == ["waiting to be let in …", "the call has ended"]
-    assert errors == ["error: no"]
+    assert errors == ["no sound card", "error: no"]
 
 
 def test_json_is_one_object_a_line_and_all_of_them() -> None:
@@ -102,3 +108,71 @@ def test_json_is_one_object_a_line_and_all_of_them() -> None:
         printer.show(event)
     assert [json.loads(line)["event"] for line in out] == [event.fields()["event"] for event, _ in EVENTS]
     assert not any("\n" in line for line in out)
+
+
+class _Refusing:
+    """A call that does what it is asked, or nothing."""
+
+    def __init__(self, *, willing: bool = True) -> None:
+        self.asked: list[AnyRequest] = []
+        self.willing = willing
+
+    async def call(self, request: Request[R]) -> R:
+        self.asked.append(request)
+        if not self.willing:
+            raise LocalProtocolError("not now")
+        return msgspec.convert({"number": 1}, request.result)
+
+
+async def _typed(line: str, control: _Refusing) -> list[Event]:
+    shown: list[Event] = []
+    await Commands(control, shown.append).run(line)
+    return shown
+
+
+@pytest.mark.parametrize(
+    ("line", "request_"),
+    [
+        ("hello", schema.ChatSend(text="hello")),
+        ("/say /mute", schema.ChatSend(text="/mute")),
+        ("  /mute  ", schema.Mute()),
+        ("/q", schema.Leave()),
+        ("/play  a file.wav ", schema.Play(path="a file.wav")),
+        ("/remove 3", schema.Remove(participant="3")),
+        ("/lobby unknown", schema.LobbySet(lobby="unknown")),
+        ("/detach", schema.Detach()),
+    ],
+)
+async def test_what_is_typed_is_asked_for(line: str, request_: AnyRequest) -> None:
+    control = _Refusing()
+    assert await _typed(line, control) == []
+    assert control.asked == [request_]
+
+
+@pytest.mark.parametrize("line", ["/nonsense", "/remove", "/lobby open", "/", "/play", "/REMOVE Bo", "/lobby"])
+async def test_what_cannot_be_meant_asks_for_nothing_and_is_told(line: str) -> None:
+    control = _Refusing()
+    (told,) = await _typed(line, control)
+    assert isinstance(told, Failed) and told.code == "usage" and not told.fatal
+    assert control.asked == []
+
+
+async def test_what_is_refused_is_told() -> None:
+    (told,) = await _typed("hello", _Refusing(willing=False))
+    assert isinstance(told, Failed) and told.code == "local_protocol"
+
+
+async def test_chat_is_an_echo_once_and_only_where_it_was_typed() -> None:
+    commands, elsewhere = Commands(_Refusing(), lambda _: None), Commands(_Refusing(), lambda _: None)
+    await commands.run("hello")
+    said = ChatSent(participant=ANN, text="hello")
+    assert not elsewhere.is_echo(said)
+    assert commands.is_echo(said)
+    assert not commands.is_echo(said)
+    assert not commands.is_echo(ChatReceived(participant=BO, text="hello"))
+
+
+async def test_chat_that_could_not_be_said_is_no_echo() -> None:
+    commands = Commands(_Refusing(willing=False), lambda _: None)
+    await commands.run("hello")
+    assert not commands.is_echo(ChatSent(participant=ANN, text="hello"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -27,10 +28,14 @@ def assert_refused(capsys: pytest.CaptureFixture[str], arguments: list[str], wor
     assert main(arguments) == 2
     printed = capsys.readouterr()
     said = [line for line in printed.err.splitlines() if not line.startswith("No passphrase: ")]
-    assert printed.out == ""
     assert len(said) == 1
     assert said[0].startswith("tuiconf: ")
     assert words in said[0]
+    if "--json" not in arguments:
+        assert printed.out == ""
+        return
+    event = json.loads(printed.out)  # whoever reads events is told by one
+    assert (event["event"], event["fatal"], event["message"]) == ("error", True, said[0].removeprefix("tuiconf: "))
 
 
 @pytest.mark.parametrize(
