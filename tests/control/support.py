@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from hypothesis import HealthCheck, settings
 
 from tuiconf.control.events import AudioStats, Levels, Notice
 from tuiconf.control.history import History
@@ -24,6 +25,9 @@ from tuiconf.errors import LocalProtocolError
 
 # Only bounds how long a test that fails takes.
 PATIENCE_S: Final = 20.0
+
+# A machine under load needs seconds for what takes milliseconds, and that is not what property tests look for.
+patient: Final = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 STATS: Final = AudioStats(
     frames_sent=1, muted=False, level_dbfs=None, rtt_ms=None, repeats=(), undecryptable={}, ticks_skipped=0, streams=()

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.control.conftest import Run
-from tests.control.support import NothingService
+from tests.control.support import NothingService, patient
 from tuiconf.adapters.private_files import NotPrivate
 from tuiconf.control.calls import NoSuchCall, find_call, new_call, running_calls, socket_path
 from tuiconf.control.client import ControlClient, EngineGone
@@ -106,6 +106,7 @@ def test_a_folder_that_others_can_write_is_not_believed(running: list[str], sock
         running_calls()
 
 
+@patient
 @given(st.binary(min_size=4, max_size=4))
 def test_a_name_is_short_and_can_be_typed(random: bytes) -> None:
     name = new_call(lambda count: random[:count])

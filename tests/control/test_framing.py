@@ -7,6 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.control.support import patient
 from tuiconf.control.framing import LineCutter
 from tuiconf.control.rpc import MAX_LINE_BYTES, ControlError
 
@@ -37,6 +38,7 @@ def _cut(data: bytes, cuts: list[int]) -> list[bytes | str]:
 lengths = st.sampled_from([0, 1, 2, MAX_LINE_BYTES - 1, MAX_LINE_BYTES, MAX_LINE_BYTES + 1, 3 * MAX_LINE_BYTES])
 
 
+@patient
 @given(
     lines=st.lists(st.binary(max_size=20).map(lambda line: line.replace(b"\n", b" ")) | lengths.map(bytes), max_size=6),
     half=st.binary(max_size=5).map(lambda line: line.replace(b"\n", b" ")),
@@ -47,6 +49,7 @@ def test_any_chunks_give_the_same_lines(lines: list[bytes], half: bytes, cuts: l
     assert _cut(data, cuts) == [line if len(line) <= MAX_LINE_BYTES else TOO_LONG for line in lines]
 
 
+@patient
 @given(st.lists(st.integers(min_value=0), max_size=5))
 def test_what_follows_the_lines_is_given_back(cuts: list[int]) -> None:
     cutter = LineCutter()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.control.support import STATS
+from tests.control.support import STATS, patient
 from tuiconf.conference.events import ChatReceived, EpochChanged, Person
 from tuiconf.control.events import NAMES, ChatSent, Levels, Notice
 from tuiconf.control.history import MAX_CHAT, MAX_EVENTS, History, Subscription, wanted_names
@@ -70,6 +70,7 @@ def test_who_subscribes_is_told_from_then_on() -> None:
     assert subscriber.numbers() == [3, 4]
 
 
+@patient
 @given(before=st.integers(0, 2 * MAX_EVENTS), since=st.integers(0, 3 * MAX_EVENTS), after=st.integers(0, 5))
 def test_since_repeats_what_is_kept_and_tells_how_much_is_not(before: int, since: int, after: int) -> None:
     history = History()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.control.support import patient
 from tuiconf.control.outbox import MAX_BYTES, Outbox
 
 ANSWER, EVENT, LEVEL = "answer", "event", "level"
@@ -61,6 +62,7 @@ steps = st.lists(
 )
 
 
+@patient
 @given(steps)
 def test_answers_are_never_lost_order_is_kept_and_what_is_missed_is_counted(script: list[tuple[str, int]]) -> None:
     reader = Reader()
@@ -84,6 +86,7 @@ def test_answers_are_never_lost_order_is_kept_and_what_is_missed_is_counted(scri
         assert len(given_numbers) == len(taken_numbers) + missed
 
 
+@patient
 @given(st.lists(st.tuples(st.sampled_from([EVENT, LEVEL]), st.integers(min_value=20, max_value=2000)), max_size=30))
 def test_a_client_that_never_reads_makes_us_hold_no_more_than_the_bound(kinds: list[tuple[str, int]]) -> None:
     reader = Reader()

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.control.support import patient
 from tuiconf.control import rpc
 from tuiconf.control.client_session import decode_params
 from tuiconf.control.rpc import MAX_LINE_BYTES, MAX_MESSAGE_CHARACTERS, ControlError, ErrorNumber
@@ -51,6 +52,7 @@ def _answerable(line: bytes) -> None:
         assert json.loads(rpc.result(request_id, {}))["id"] == request_id
 
 
+@patient
 @given(st.binary(max_size=300))
 def test_any_bytes_let_out_only_control_errors(line: bytes) -> None:
     _answerable(line)
@@ -58,6 +60,7 @@ def test_any_bytes_let_out_only_control_errors(line: bytes) -> None:
         rpc.parse_answer(line)
 
 
+@patient
 @given(members)
 def test_any_json_lets_out_only_control_errors(value: object) -> None:
     line = json.dumps(value).encode()
@@ -66,6 +69,7 @@ def test_any_json_lets_out_only_control_errors(value: object) -> None:
         rpc.parse_answer(line)
 
 
+@patient
 @given(method=st.sampled_from(sorted(METHODS)), params=st.dictionaries(st.text(), json_values, max_size=4))
 def test_any_parameters_let_out_only_control_errors(method: str, params: dict[str, object]) -> None:
     known = METHODS[method].__struct_fields__
