@@ -13,6 +13,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay_quic.quic import Library
 from tests.relay.livesupport import a_live_relay
 from tuiconf.adapters.audio import FRAME_SAMPLES, Frame, Sink, Source
 from tuiconf.adapters.audio.null import NullSink, NullSource
@@ -86,7 +87,7 @@ class _Counting(NullSink):
 @contextlib.asynccontextmanager
 async def call_alone(folder: Path, source: Source, sink: Sink) -> AsyncIterator[tuple[Engine, list[Event]]]:
     """One participant of its own room on a live relay."""
-    async with a_live_relay(folder) as running:
+    async with a_live_relay(folder, Library.QH3) as running:
         host, port = running.address
         relay = RelayAddress(host=host, port=port)
         keys = derive_keys(new_link(relay, None, rng=os.urandom))

@@ -11,7 +11,7 @@ import pytest
 from relay_quic.quic import Library
 from relay_quic.wire import DatagramKind, Entered, RelayMessage, datagram_prefix
 from tests.relay.livesupport import a_live_relay
-from tests.relay.quicsupport import until
+from tests.relay.quicsupport import every_pairing, until
 from tests.relay.relaysupport import PROOF, enter
 from tests.udp_proxy import UdpProxy
 from tuiconf.adapters.relay import (
@@ -25,8 +25,6 @@ from tuiconf.adapters.relay import (
 )
 from tuiconf.errors import UsageError
 from tuiconf.identity.link import RelayAddress
-
-LIBRARIES = [library.value for library in Library]
 
 
 class Ends:
@@ -43,9 +41,9 @@ class Ends:
     def _closed(self) -> None:
         self.closed += 1
 
-    async def open(self, address: tuple[str, int], library: str = "auto") -> Ends:
+    async def open(self, address: tuple[str, int], library: Library = Library.QH3) -> Ends:
         where = RelayAddress(host=address[0], port=address[1], pin=None)
-        await self.connection.open(where, library=library, trust=lambda _, __: None)
+        await self.connection.open(where, library=library.value, trust=lambda _, __: None)
         return self
 
     async def enter(self, proof: bytes = PROOF) -> None:
@@ -55,10 +53,12 @@ class Ends:
         assert isinstance(self.messages[0], Entered)
 
 
-@pytest.mark.parametrize("library", LIBRARIES)
-async def test_messages_and_datagrams_go_both_ways(tmp_path: Path, library: str) -> None:
-    async with a_live_relay(tmp_path) as relay:
-        one, two = [await Ends().open(relay.address, library) for _ in range(2)]
+@every_pairing
+async def test_messages_and_datagrams_go_both_ways(
+    tmp_path: Path, client_library: Library, relay_library: Library
+) -> None:
+    async with a_live_relay(tmp_path, relay_library) as relay:
+        one, two = [await Ends().open(relay.address, client_library) for _ in range(2)]
         await one.enter()
         await two.enter()
         datagram = datagram_prefix(DatagramKind.AUDIO) + b"sound"
@@ -77,23 +77,29 @@ async def test_messages_and_datagrams_go_both_ways(tmp_path: Path, library: str)
             assert ends.closed == 0  # we closed it ourselves
 
 
-async def test_a_relay_that_is_not_trusted_is_told_nothing_and_let_go(tmp_path: Path) -> None:
+@every_pairing
+async def test_a_relay_that_is_not_trusted_is_told_nothing_and_let_go(
+    tmp_path: Path, client_library: Library, relay_library: Library
+) -> None:
     def refuse(_: RelayAddress, offered: Offered) -> None:
         assert len(offered.pin) == 32
         raise RelayNotTrusted("not this one")
 
-    async with a_live_relay(tmp_path) as relay:
+    async with a_live_relay(tmp_path, relay_library) as relay:
         ends = Ends()
         where = RelayAddress(host=relay.address[0], port=relay.address[1], pin=None)
         with pytest.raises(RelayNotTrusted):
-            await ends.connection.open(where, library="auto", trust=refuse)
+            await ends.connection.open(where, library=client_library.value, trust=refuse)
         await until(lambda: relay.figures()["connected"] == 0)
         assert relay.figures()["messages_received"] == 0
 
 
-async def test_a_relay_that_says_goodbye_ends_the_connection_once(tmp_path: Path) -> None:
-    async with a_live_relay(tmp_path) as relay:
-        ends = await Ends().open(relay.address)
+@every_pairing
+async def test_a_relay_that_says_goodbye_ends_the_connection_once(
+    tmp_path: Path, client_library: Library, relay_library: Library
+) -> None:
+    async with a_live_relay(tmp_path, relay_library) as relay:
+        ends = await Ends().open(relay.address, client_library)
         await ends.enter()
     await until(lambda: ends.closed)
     await asyncio.sleep(0.05)
@@ -101,10 +107,13 @@ async def test_a_relay_that_says_goodbye_ends_the_connection_once(tmp_path: Path
     await ends.connection.close()
 
 
-async def test_silence_is_a_loss_soon_for_who_talks_or_listens_and_later_for_who_does_neither(tmp_path: Path) -> None:
+@every_pairing
+async def test_silence_is_a_loss_soon_for_who_talks_or_listens_and_later_for_who_does_neither(
+    tmp_path: Path, client_library: Library, relay_library: Library
+) -> None:
     sound = datagram_prefix(DatagramKind.AUDIO) + b"sound"
-    async with a_live_relay(tmp_path) as relay, UdpProxy(relay.address) as proxy:
-        talker, listener, idler = [await Ends().open(proxy.address) for _ in range(3)]
+    async with a_live_relay(tmp_path, relay_library) as relay, UdpProxy(relay.address) as proxy:
+        talker, listener, idler = [await Ends().open(proxy.address, client_library) for _ in range(3)]
         await talker.enter()
         await listener.enter()
         await idler.enter(bytes(byte ^ 1 for byte in PROOF))  # another room
@@ -124,9 +133,12 @@ async def test_silence_is_a_loss_soon_for_who_talks_or_listens_and_later_for_who
             await ends.connection.close()
 
 
-async def test_who_speaks_after_a_long_silence_is_not_lost_before_the_relay_could_answer(tmp_path: Path) -> None:
-    async with a_live_relay(tmp_path) as relay:
-        ends = await Ends().open(relay.address)
+@every_pairing
+async def test_who_speaks_after_a_long_silence_is_not_lost_before_the_relay_could_answer(
+    tmp_path: Path, client_library: Library, relay_library: Library
+) -> None:
+    async with a_live_relay(tmp_path, relay_library) as relay:
+        ends = await Ends().open(relay.address, client_library)
         await ends.enter()
         silence_until = time.monotonic() + SILENT_S + 0.2  # the transport itself asks after 2.5 s
         await asyncio.sleep(silence_until - time.monotonic())

@@ -6,20 +6,24 @@ import asyncio
 import time
 from pathlib import Path
 
-from relay_quic.quic import choose
+from relay_quic.quic import Library
 from tests.relay.livesupport import a_live_relay
+from tests.relay.quicsupport import every_pairing
 from tuiconf.adapters.clock import TICK_S
 from tuiconf.adapters.relay import SILENT_S, RelayConnection
 from tuiconf.identity.link import RelayAddress
 
 
-async def test_a_connection_on_which_nobody_says_anything_is_not_taken_for_lost(tmp_path: Path) -> None:
-    async with a_live_relay(tmp_path) as running:
+@every_pairing
+async def test_a_connection_on_which_nobody_says_anything_is_not_taken_for_lost(
+    tmp_path: Path, client_library: Library, relay_library: Library
+) -> None:
+    async with a_live_relay(tmp_path, relay_library) as running:
         host, port = running.address
         closed = asyncio.Event()
         connection = RelayConnection(on_message=lambda _: None, on_datagram=lambda _: None, on_closed=closed.set)
         await connection.open(
-            RelayAddress(host=host, port=port), library=choose("auto").value, trust=lambda address, offered: None
+            RelayAddress(host=host, port=port), library=client_library.value, trust=lambda address, offered: None
         )
         until = time.monotonic() + 2 * SILENT_S
         while time.monotonic() < until:

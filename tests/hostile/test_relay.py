@@ -30,7 +30,7 @@ from relay_quic.wire import (
     encode,
 )
 from tests.relay.livesupport import Line, LiveClient, a_live_relay, close_all, entered
-from tests.relay.quicsupport import every_library, until
+from tests.relay.quicsupport import every_pairing, until
 from tests.relay.relaysupport import PROOF, commit, enter, note, publish
 
 VALID = (
@@ -44,9 +44,9 @@ VALID = (
 
 
 @asynccontextmanager
-async def _a_call(relay: Running) -> AsyncIterator[tuple[LiveClient, LiveClient]]:
+async def _a_call(relay: Running, library: Library) -> AsyncIterator[tuple[LiveClient, LiveClient]]:
     """Two people who talk in another room before and after what happens, and hear each other."""
-    one, two = [await entered(relay, proof=b"honest" + bytes(26)) for _ in range(2)]
+    one, two = [await entered(relay, library, proof=b"honest" + bytes(26)) for _ in range(2)]
     yield one, two
     was = len(two.all(Ordered)), len(two.datagrams)
     one.say(publish(b"still here"))
@@ -67,13 +67,15 @@ def _mutated(rng: random.Random) -> bytes:
     return bytes(message)
 
 
-@every_library
-async def test_mutated_messages_end_their_own_connection_at_most(tmp_path: Path, library: Library) -> None:
+@every_pairing
+async def test_mutated_messages_end_their_own_connection_at_most(
+    tmp_path: Path, client_library: Library, relay_library: Library
+) -> None:
     rng = random.Random(1)
-    async with a_live_relay(tmp_path, library) as relay, _a_call(relay):
+    async with a_live_relay(tmp_path, relay_library) as relay, _a_call(relay, client_library):
         for attempt in range(60):
             attacker = LiveClient()
-            await attacker.open(relay, library)
+            await attacker.open(relay, client_library)
             if attempt % 2:
                 await attacker.enter()
             attacker.say_bytes(b"".join(_mutated(rng) for _ in range(rng.randint(1, 5))))
@@ -85,10 +87,16 @@ async def test_mutated_messages_end_their_own_connection_at_most(tmp_path: Path,
             await attacker.quic.close()
 
 
-async def test_a_member_of_the_room_who_floods_it_is_cut_off_and_the_call_goes_on(tmp_path: Path) -> None:
-    async with a_live_relay(tmp_path, rates=Rates(messages=50)) as relay, _a_call(relay) as (one, two):
+@every_pairing
+async def test_a_member_of_the_room_who_floods_it_is_cut_off_and_the_call_goes_on(
+    tmp_path: Path, client_library: Library, relay_library: Library
+) -> None:
+    async with (
+        a_live_relay(tmp_path, relay_library, rates=Rates(messages=50)) as relay,
+        _a_call(relay, client_library) as (one, two),
+    ):
         flood = LiveClient()
-        await flood.open(relay)
+        await flood.open(relay, client_library)
         await flood.enter(proof=b"honest" + bytes(26))
         last = flood.all(Entered)[0].last_commit
         flood.say(*(publish(bytes(1000), request=number) for number in range(1000)))
@@ -105,10 +113,16 @@ async def test_a_member_of_the_room_who_floods_it_is_cut_off_and_the_call_goes_o
         await close_all(flood)
 
 
-async def test_commits_of_nonsense_are_refused_beyond_the_rate_so_that_others_get_a_turn(tmp_path: Path) -> None:
-    async with a_live_relay(tmp_path, rates=Rates(commits=1)) as relay, _a_call(relay) as (one, two):
+@every_pairing
+async def test_commits_of_nonsense_are_refused_beyond_the_rate_so_that_others_get_a_turn(
+    tmp_path: Path, client_library: Library, relay_library: Library
+) -> None:
+    async with (
+        a_live_relay(tmp_path, relay_library, rates=Rates(commits=1)) as relay,
+        _a_call(relay, client_library) as (one, two),
+    ):
         vandal = LiveClient()
-        await vandal.open(relay)
+        await vandal.open(relay, client_library)
         await vandal.enter(proof=b"honest" + bytes(26))
         for number in range(6):
             vandal.say(commit(number, request=number))
@@ -120,29 +134,33 @@ async def test_commits_of_nonsense_are_refused_beyond_the_rate_so_that_others_ge
         await close_all(vandal)
 
 
-async def test_messages_that_never_end_hold_little_and_nobody_up(tmp_path: Path) -> None:
-    async with a_live_relay(tmp_path) as relay, _a_call(relay):
+@every_pairing
+async def test_messages_that_never_end_hold_little_and_nobody_up(
+    tmp_path: Path, client_library: Library, relay_library: Library
+) -> None:
+    async with a_live_relay(tmp_path, relay_library) as relay, _a_call(relay, client_library):
         attackers = [LiveClient() for _ in range(5)]
         for attacker in attackers:
-            await attacker.open(relay)
+            await attacker.open(relay, client_library)
             await attacker.enter()
             attacker.say_bytes(MAX_MESSAGE_BYTES.to_bytes(4, "big") + bytes(50_000))
         halting = LiveClient()
-        await halting.open(relay)
+        await halting.open(relay, client_library)
         for byte in encode(enter()):
             halting.say_bytes(bytes((byte,)))
         await halting.first(Entered)
         await close_all(*attackers, halting)
 
 
+@every_pairing
 async def test_incomplete_messages_of_many_are_bounded_together(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, client_library: Library, relay_library: Library
 ) -> None:
     monkeypatch.setattr(server, "MAX_RELAY_HELD_BYTES", 100_000)
-    async with a_live_relay(tmp_path) as relay, _a_call(relay) as (one, two):
+    async with a_live_relay(tmp_path, relay_library) as relay, _a_call(relay, client_library) as (one, two):
         attackers = [LiveClient() for _ in range(5)]
         for attacker in attackers:
-            await attacker.open(relay)
+            await attacker.open(relay, client_library)
             await attacker.enter()
             attacker.say_bytes(MAX_MESSAGE_BYTES.to_bytes(4, "big") + bytes(40_000))
         await until(lambda: sum(attacker.closed is not None for attacker in attackers) >= 3)
@@ -152,18 +170,19 @@ async def test_incomplete_messages_of_many_are_bounded_together(
         await close_all(*attackers)
 
 
+@every_pairing
 async def test_what_nobody_reads_is_bounded_when_it_is_written_and_not_a_second_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, client_library: Library, relay_library: Library
 ) -> None:
     monkeypatch.setattr(server, "TICK_S", 1e6)
     monkeypatch.setattr(server, "MAX_RELAY_HELD_BYTES", 300_000)
     monkeypatch.setattr(server, "JUDGE_HELD_EVERY_BYTES", 100_000)
-    async with a_live_relay(tmp_path) as relay, _a_call(relay) as (one, two):
-        vandal = await entered(relay)
+    async with a_live_relay(tmp_path, relay_library) as relay, _a_call(relay, client_library) as (one, two):
+        vandal = await entered(relay, client_library)
         lines, deaf = [Line() for _ in range(4)], [LiveClient() for _ in range(4)]
         for line, client in zip(lines, deaf, strict=True):
             await line.lay(relay)
-            await client.open_at(*line.address)
+            await client.open_at(*line.address, client_library)
             await client.enter()
             line.whole = False
         for number in range(30):
@@ -177,16 +196,19 @@ async def test_what_nobody_reads_is_bounded_when_it_is_written_and_not_a_second_
         await close_all(vandal, *deaf)
 
 
-async def test_tokens_cannot_be_guessed_from_another_seat_or_room(tmp_path: Path) -> None:
-    async with a_live_relay(tmp_path) as relay, _a_call(relay) as (one, _):
+@every_pairing
+async def test_tokens_cannot_be_guessed_from_another_seat_or_room(
+    tmp_path: Path, client_library: Library, relay_library: Library
+) -> None:
+    async with a_live_relay(tmp_path, relay_library) as relay, _a_call(relay, client_library) as (one, _):
         victim = one.all(Entered)[0]
         thief = LiveClient()
-        await thief.open(relay)
+        await thief.open(relay, client_library)
         own = await thief.enter(proof=b"honest" + bytes(26))
         await thief.quic.close()
         for room, token in ((b"honest" + bytes(26), own.token), (PROOF, victim.token)):
             again = LiveClient()
-            await again.open(relay)
+            await again.open(relay, client_library)
             claim = Resume(incarnation=victim.incarnation, connection=victim.connection, token=token, after=0)
             answer = await again.enter(proof=room, resume=claim)
             assert not answer.resumed
@@ -194,15 +216,19 @@ async def test_tokens_cannot_be_guessed_from_another_seat_or_room(tmp_path: Path
         assert one.closed is None
 
 
+@every_pairing
 async def test_coming_and_going_all_the_time_is_limited_and_leaves_little(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, client_library: Library, relay_library: Library
 ) -> None:
     monkeypatch.setattr(server, "TICK_S", 0.05)
-    async with a_live_relay(tmp_path, rates=Rates(enters=4)) as relay, _a_call(relay) as (one, _):
+    async with (
+        a_live_relay(tmp_path, relay_library, rates=Rates(enters=4)) as relay,
+        _a_call(relay, client_library) as (one, _),
+    ):
         goodbyes: list[GoodbyeCode] = []
         for number in range(60):
             visitor = LiveClient()
-            await visitor.open(relay)
+            await visitor.open(relay, client_library)
             visitor.say(enter(number.to_bytes(32, "big")))
             await until(lambda visitor=visitor: visitor.received)  # type: ignore[misc]
             goodbyes += [message.reason for message in visitor.all(Goodbye)]

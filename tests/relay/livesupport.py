@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 @asynccontextmanager
 async def a_live_relay(
-    folder: Path, library: Library = Library.QH3, *, rates: Rates = GENEROUS, caps: Caps | None = None
+    folder: Path, library: Library, *, rates: Rates = GENEROUS, caps: Caps | None = None
 ) -> AsyncIterator[Running]:
     """A relay on a free port of loopback, with its certificate in `folder`."""
     config = RelayConfig(
@@ -66,11 +66,11 @@ class LiveClient:
         assert self._quic is not None
         return self._quic
 
-    async def open(self, relay: Running, library: Library = Library.QH3) -> None:
+    async def open(self, relay: Running, library: Library) -> None:
         """Connect, and nothing more."""
         await self.open_at(*relay.address, library)
 
-    async def open_at(self, host: str, port: int, library: Library = Library.QH3) -> None:
+    async def open_at(self, host: str, port: int, library: Library) -> None:
         """Connect to a relay in another process."""
         self._quic = await Client.connect(host, port, library=library, on_event=self._happened)
 
@@ -161,7 +161,7 @@ class _End(asyncio.DatagramProtocol):
         self._received(data, addr)
 
 
-async def entered(relay: Running, library: Library = Library.QH3, *, proof: bytes = PROOF) -> LiveClient:
+async def entered(relay: Running, library: Library, *, proof: bytes = PROOF) -> LiveClient:
     """A client in the room of `proof`."""
     client = LiveClient()
     await client.open(relay, library)

@@ -71,13 +71,13 @@ async def test_who_never_opened_the_stream_is_closed_like_the_others(
     assert endpoint.counters.library_faults == 0
 
 
-@every_library
+@every_pairing
 async def test_who_is_closed_with_much_unread_is_let_go_at_once(
-    library: Library, monkeypatch: pytest.MonkeyPatch
+    client_library: Library, relay_library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(endpoint_module, "GOODBYE_WAIT_S", 1e6)
     handler = Recorder()
-    async with a_relay(library, handler) as endpoint, a_client(library, endpoint.address) as client:
+    async with a_relay(relay_library, handler) as endpoint, a_client(client_library, endpoint.address) as client:
         client.send_stream(b"x")
         await until(lambda: handler.stream == b"x")
         client._drop_socket()
@@ -108,15 +108,15 @@ async def test_closing_the_endpoint_says_goodbye_to_everyone_in_under_a_second(l
         assert handler.log.count("disconnected") == 3
 
 
-@every_library
+@every_pairing
 async def test_a_handshake_that_is_not_finished_in_time_is_dropped(
-    library: Library, monkeypatch: pytest.MonkeyPatch
+    client_library: Library, relay_library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(endpoint_module, "HANDSHAKE_TIMEOUT_S", 0.3)
     handler = Recorder()
-    async with a_relay(library, handler) as endpoint:
+    async with a_relay(relay_library, handler) as endpoint:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            _start_of_a_handshake(Library.AIOQUIC, endpoint, sender)
+            _start_of_a_handshake(client_library, endpoint, sender)
             await until(lambda: endpoint.connections == 1)
             await until(lambda: endpoint.connections == 0)
         assert handler.log == []
@@ -130,7 +130,7 @@ async def test_a_client_still_gets_in_during_a_flood_of_half_open_handshakes(
     async with a_relay(relay_library, Recorder()) as endpoint:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             for _ in range(3 * RETRY_FROM_HALF_OPEN):
-                _start_of_a_handshake(Library.QH3, endpoint, sender)
+                _start_of_a_handshake(client_library, endpoint, sender)
                 await asyncio.sleep(0)
             await until(lambda: endpoint.connections >= RETRY_FROM_HALF_OPEN)
             async with a_client(client_library, endpoint.address):
@@ -168,8 +168,9 @@ async def test_noise_on_the_port_disturbs_nobody(client_library: Library, relay_
         assert endpoint.counters.handler_faults == 0
 
 
-async def test_another_version_of_quic_is_told_which_one_is_spoken() -> None:
-    async with a_relay(Library.QH3, Recorder()) as endpoint:
+@every_library
+async def test_another_version_of_quic_is_told_which_one_is_spoken(library: Library) -> None:
+    async with a_relay(library, Recorder()) as endpoint:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.setblocking(False)
             sender.sendto((b"\xc3\xba\xba\xba\xba\x08" + b"d" * 8 + b"\x03src").ljust(1200, b"\0"), endpoint.address)
@@ -185,14 +186,16 @@ class _Faulty(Recorder):
         super().datagram(peer, data, now=now)
 
 
-@every_library
-async def test_a_fault_of_the_handler_costs_the_peer_it_was_about(library: Library) -> None:
+@every_pairing
+async def test_a_fault_of_the_handler_costs_the_peer_it_was_about(
+    client_library: Library, relay_library: Library
+) -> None:
     handler = _Faulty(echo=True)
     seen: list[list[Event]] = [[], []]
     async with (
-        a_relay(library, handler) as endpoint,
-        a_client(library, endpoint.address, seen[0]) as bad,
-        a_client(library, endpoint.address, seen[1]) as good,
+        a_relay(relay_library, handler) as endpoint,
+        a_client(client_library, endpoint.address, seen[0]) as bad,
+        a_client(client_library, endpoint.address, seen[1]) as good,
     ):
         bad.send_datagram(b"bad")
         await until(lambda: seen[0] == [Closed(reason="closed_by_peer")])
@@ -202,11 +205,16 @@ async def test_a_fault_of_the_handler_costs_the_peer_it_was_about(library: Libra
         assert handler.log.count("disconnected") == 1
 
 
-@every_library
-async def test_a_handler_can_send_between_turns_and_ask_for_one(library: Library) -> None:
+@every_pairing
+async def test_a_handler_can_send_between_turns_and_ask_for_one(
+    client_library: Library, relay_library: Library
+) -> None:
     handler = Recorder()
     events: list[Event] = []
-    async with a_relay(library, handler) as endpoint, a_client(library, endpoint.address, events) as client:
+    async with (
+        a_relay(relay_library, handler) as endpoint,
+        a_client(client_library, endpoint.address, events) as client,
+    ):
         client.send_stream(b"x")
         await until(lambda: handler.stream == b"x")
         await asyncio.sleep(0.05)
@@ -221,15 +229,17 @@ async def test_a_handler_can_send_between_turns_and_ask_for_one(library: Library
         await until(lambda: handler.turns > turns)
 
 
-@every_library
-async def test_beyond_the_limit_of_connections_nobody_is_let_in(library: Library) -> None:
+@every_pairing
+async def test_beyond_the_limit_of_connections_nobody_is_let_in(
+    client_library: Library, relay_library: Library
+) -> None:
     async with (
-        a_relay(library, Recorder(), max_connections=1) as endpoint,
-        a_client(library, endpoint.address),
+        a_relay(relay_library, Recorder(), max_connections=1) as endpoint,
+        a_client(client_library, endpoint.address),
     ):
         with pytest.raises(TransportError):
             async with asyncio.timeout(0.5):
-                await _refused(library, endpoint)
+                await _refused(client_library, endpoint)
         assert endpoint.counters.refused >= 1
 
 
@@ -247,13 +257,14 @@ async def test_an_address_that_cannot_be_bound_is_a_transport_error_in_one_sente
             assert "\n" not in str(caught.value)
 
 
-async def test_a_wildcard_address_serves_both_families() -> None:
+@every_pairing
+async def test_a_wildcard_address_serves_both_families(client_library: Library, relay_library: Library) -> None:
     if not socket.has_dualstack_ipv6():
         pytest.skip("no IPv6 here")
     handler = Recorder()
-    endpoint = await Endpoint.listen("::", 0, certificate=a_certificate(), library=Library.QH3, handler=handler)
+    endpoint = await Endpoint.listen("::", 0, certificate=a_certificate(), library=relay_library, handler=handler)
     try:
-        async with a_client(Library.QH3, endpoint.address):
+        async with a_client(client_library, endpoint.address):
             await until(lambda: handler.peers)
             assert handler.peers[0].host == "127.0.0.1"
     finally:

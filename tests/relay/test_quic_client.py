@@ -46,12 +46,12 @@ async def test_what_is_sent_comes_back(client_library: Library, relay_library: L
         await until(lambda: client.stream_backlog_bytes == 0)
 
 
-@every_library
-async def test_what_is_sent_leaves_without_a_flush(library: Library) -> None:
+@every_pairing
+async def test_what_is_sent_leaves_without_a_flush(client_library: Library, relay_library: Library) -> None:
     events: list[Event] = []
     async with (
-        a_relay(library, Recorder(echo=True)) as endpoint,
-        a_client(library, endpoint.address, events) as client,
+        a_relay(relay_library, Recorder(echo=True)) as endpoint,
+        a_client(client_library, endpoint.address, events) as client,
     ):
         client.send_stream(b"no tick")
         await until(lambda: _said(events) == b"no tick")
@@ -121,16 +121,18 @@ async def test_a_port_that_cannot_be_is_a_transport_error(port: int) -> None:
         await Client.connect("127.0.0.1", port, library=Library.QH3, on_event=print)
 
 
-@every_library
-async def test_the_addresses_of_a_name_are_tried_in_turn(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with a_relay(library, Recorder()) as endpoint:
+@every_pairing
+async def test_the_addresses_of_a_name_are_tried_in_turn(
+    client_library: Library, relay_library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_relay(relay_library, Recorder()) as endpoint:
         port = endpoint.address[1]
 
         async def two_addresses(host: str, port: int, timeout_s: float) -> list[tuple[int, tuple[str, int]]]:
             return [(socket.AF_INET, ("127.0.0.2", port)), (socket.AF_INET, ("127.0.0.1", port))]
 
         monkeypatch.setattr(quic_client, "_resolve", two_addresses)
-        client = await Client.connect("localhost", port, library=library, on_event=print)
+        client = await Client.connect("localhost", port, library=client_library, on_event=print)
         await client.close()
 
 
@@ -171,12 +173,14 @@ async def test_a_client_whose_path_died_moves_to_a_new_port_by_itself(
         assert handler.log == ["connected"]
 
 
-@every_library
-async def test_a_relay_that_was_killed_and_came_back_is_noticed_and_can_be_joined_again(library: Library) -> None:
+@every_pairing
+async def test_a_relay_that_was_killed_and_came_back_is_noticed_and_can_be_joined_again(
+    client_library: Library, relay_library: Library
+) -> None:
     events: list[Event] = []
     handler = Recorder()
-    async with a_relay(library, handler) as first:
-        client = await Client.connect("127.0.0.1", first.address[1], library=library, on_event=events.append)
+    async with a_relay(relay_library, handler) as first:
+        client = await Client.connect("127.0.0.1", first.address[1], library=client_library, on_event=events.append)
         port = first.address[1]
         assert first._socket is not None
         asyncio.get_running_loop().remove_reader(first._socket.fileno())
@@ -187,18 +191,20 @@ async def test_a_relay_that_was_killed_and_came_back_is_noticed_and_can_be_joine
         client.flush(now=time.monotonic())
         await until(lambda: client.refused_at is not None)
         assert client.heard_at == heard_at
-        async with a_relay(library, Recorder(), port=port):
-            again = await Client.connect("127.0.0.1", port, library=library, on_event=print)
+        async with a_relay(relay_library, Recorder(), port=port):
+            again = await Client.connect("127.0.0.1", port, library=client_library, on_event=print)
             assert client.heard_at == heard_at
             await again.close()
         await client.close()
 
 
-@every_library
-async def test_a_listener_sends_far_fewer_packets_than_it_receives(library: Library) -> None:
+@every_pairing
+async def test_a_listener_sends_far_fewer_packets_than_it_receives(
+    client_library: Library, relay_library: Library
+) -> None:
     handler = Recorder()
     events: list[Event] = []
-    async with a_relay(library, handler) as endpoint, a_client(library, endpoint.address, events):
+    async with a_relay(relay_library, handler) as endpoint, a_client(client_library, endpoint.address, events):
         await until(lambda: handler.peers)
         before, started = endpoint.counters.packets_in, time.monotonic()
         for _ in range(300):
@@ -209,8 +215,8 @@ async def test_a_listener_sends_far_fewer_packets_than_it_receives(library: Libr
         assert endpoint.counters.packets_in - before <= 1.1 * ticks + 5
 
 
-@every_library
-async def test_a_callback_that_fails_costs_one_event(library: Library) -> None:
+@every_pairing
+async def test_a_callback_that_fails_costs_one_event(client_library: Library, relay_library: Library) -> None:
     seen: list[Event] = []
     complaints: list[object] = []
 
@@ -219,8 +225,8 @@ async def test_a_callback_that_fails_costs_one_event(library: Library) -> None:
         raise LookupError
 
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
-    async with a_relay(library, Recorder(echo=True)) as endpoint:
-        client = await Client.connect("127.0.0.1", endpoint.address[1], library=library, on_event=failing)
+    async with a_relay(relay_library, Recorder(echo=True)) as endpoint:
+        client = await Client.connect("127.0.0.1", endpoint.address[1], library=client_library, on_event=failing)
         for _ in range(3):
             client.send_datagram(b"x")
         client.flush(now=time.monotonic())
@@ -243,14 +249,15 @@ async def test_a_connection_attempt_that_is_cancelled_leaves_nothing_behind() ->
             await attempt
 
 
-def test_it_runs_on_uvloop() -> None:
+@every_pairing
+def test_it_runs_on_uvloop(client_library: Library, relay_library: Library) -> None:
     uvloop = pytest.importorskip("uvloop")
 
     async def call() -> bytes:
         events: list[Event] = []
         async with (
-            a_relay(Library.QH3, Recorder(echo=True)) as endpoint,
-            a_client(Library.AIOQUIC, endpoint.address, events) as client,
+            a_relay(relay_library, Recorder(echo=True)) as endpoint,
+            a_client(client_library, endpoint.address, events) as client,
         ):
             client.send_stream(b"quick")
             client.rebind()

@@ -12,7 +12,7 @@ import pytest
 
 from relay_quic.quic import Client, Closed, DatagramReceived, Event, Library
 from relay_quic.quic import client as quic_client
-from tests.relay.quicsupport import Hole, Recorder, a_client, a_relay, every_library, until
+from tests.relay.quicsupport import Hole, Recorder, a_client, a_relay, every_pairing, until
 
 TICK_S = 0.02
 
@@ -38,12 +38,12 @@ async def ticks(client: Client) -> AsyncIterator[None]:
         task.cancel()
 
 
-@every_library
-async def test_what_is_sent_comes_back_with_ticks(library: Library) -> None:
+@every_pairing
+async def test_what_is_sent_comes_back_with_ticks(client_library: Library, relay_library: Library) -> None:
     events: list[Event] = []
     async with (
-        a_relay(library, Recorder(echo=True)) as endpoint,
-        a_client(library, endpoint.address, events) as client,
+        a_relay(relay_library, Recorder(echo=True)) as endpoint,
+        a_client(client_library, endpoint.address, events) as client,
         ticks(client),
     ):
         client.send_datagram(b"voice")
@@ -51,16 +51,18 @@ async def test_what_is_sent_comes_back_with_ticks(library: Library) -> None:
 
 
 @stamped
-@every_library
-async def test_nothing_is_told_between_ticks_and_then_it_is_dated_when_it_came(library: Library) -> None:
+@every_pairing
+async def test_nothing_is_told_between_ticks_and_then_it_is_dated_when_it_came(
+    client_library: Library, relay_library: Library
+) -> None:
     came_at: dict[Event, float] = {}
     handler = Recorder()
-    async with a_relay(library, handler) as endpoint:
+    async with a_relay(relay_library, handler) as endpoint:
 
         def note(event: Event) -> None:
             came_at[event] = client.arrived_at
 
-        client = await Client.connect(*endpoint.address, library=library, on_event=note)
+        client = await Client.connect(*endpoint.address, library=client_library, on_event=note)
         try:
             await until(lambda: handler.peers)
             client.tick(now=time.monotonic())
@@ -76,13 +78,13 @@ async def test_nothing_is_told_between_ticks_and_then_it_is_dated_when_it_came(l
 
 
 @stamped
-@every_library
+@every_pairing
 async def test_a_wall_clock_that_jumps_dates_nothing_before_the_last_tick_or_after_this_one(
-    library: Library, monkeypatch: pytest.MonkeyPatch
+    client_library: Library, relay_library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handler = Recorder()
     unix = time.time
-    async with a_relay(library, handler) as endpoint, a_client(library, endpoint.address, []) as client:
+    async with a_relay(relay_library, handler) as endpoint, a_client(client_library, endpoint.address, []) as client:
         await until(lambda: handler.peers)
         for jump_s in (-3600.0, 3600.0):
             before = time.monotonic()
@@ -97,13 +99,15 @@ async def test_a_wall_clock_that_jumps_dates_nothing_before_the_last_tick_or_aft
             monkeypatch.undo()
 
 
-@every_library
-async def test_a_client_with_ticks_moves_to_a_new_port_when_its_path_died(library: Library) -> None:
+@every_pairing
+async def test_a_client_with_ticks_moves_to_a_new_port_when_its_path_died(
+    client_library: Library, relay_library: Library
+) -> None:
     events: list[Event] = []
     async with (
-        a_relay(library, Recorder(echo=True)) as endpoint,
+        a_relay(relay_library, Recorder(echo=True)) as endpoint,
         Hole.to(endpoint.address) as hole,
-        a_client(library, hole.address, events) as client,
+        a_client(client_library, hole.address, events) as client,
         ticks(client),
     ):
         client.send_datagram(b"before")
@@ -116,13 +120,13 @@ async def test_a_client_with_ticks_moves_to_a_new_port_when_its_path_died(librar
         await until(lambda: DatagramReceived(data=b"after") in events)
 
 
-@every_library
-async def test_a_client_with_ticks_hears_that_the_relay_closed(library: Library) -> None:
+@every_pairing
+async def test_a_client_with_ticks_hears_that_the_relay_closed(client_library: Library, relay_library: Library) -> None:
     events: list[Event] = []
     handler = Recorder()
     async with (
-        a_relay(library, handler) as endpoint,
-        a_client(library, endpoint.address, events) as client,
+        a_relay(relay_library, handler) as endpoint,
+        a_client(client_library, endpoint.address, events) as client,
         ticks(client),
     ):
         await until(lambda: handler.peers)
@@ -131,16 +135,16 @@ async def test_a_client_with_ticks_hears_that_the_relay_closed(library: Library)
         await until(lambda: endpoint.connections == 0)
 
 
-@every_library
+@every_pairing
 async def test_without_stamps_packets_are_taken_in_as_they_come(
-    library: Library, monkeypatch: pytest.MonkeyPatch
+    client_library: Library, relay_library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quic_client, "_ask_for_stamps", lambda _: False)
     events: list[Event] = []
     handler = Recorder()
     async with (
-        a_relay(library, handler) as endpoint,
-        a_client(library, endpoint.address, events) as client,
+        a_relay(relay_library, handler) as endpoint,
+        a_client(client_library, endpoint.address, events) as client,
     ):
         await until(lambda: handler.peers)
         client.tick(now=time.monotonic())

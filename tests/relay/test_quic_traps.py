@@ -133,15 +133,15 @@ def _speak(pair: Pair, side: Connection, *, seconds: float) -> list[float]:
     return accepted
 
 
-@every_library
-def test_datagrams_do_not_wait_behind_a_full_congestion_window(library: Library) -> None:
+@every_pairing
+def test_datagrams_do_not_wait_behind_a_full_congestion_window(client_library: Library, relay_library: Library) -> None:
     rng = random.Random(3)
     arrivals: list[tuple[float, float]] = []
 
     def slow_and_lossy(direction: str, packet: bytes, count: int) -> list[tuple[float, bytes]]:
         return [] if direction == TO_CLIENT and rng.random() < 0.15 else [(0.1, packet)]
 
-    pair = Pair(Library.QH3, library, fate=slow_and_lossy)
+    pair = Pair(client_library, relay_library, fate=slow_and_lossy)
     pair.handshake()
     pair.server.send_stream(b"")
     for _ in range(400):
@@ -155,8 +155,9 @@ def test_datagrams_do_not_wait_behind_a_full_congestion_window(library: Library)
     assert max(ages) <= 0.1 + MAX_DATAGRAM_AGE_S + 0.05  # the link, the queue, and two ticks of this test
 
 
-def test_aioquics_queue_of_datagrams_is_bounded() -> None:
-    pair = Pair(Library.AIOQUIC, Library.AIOQUIC)
+@every_library
+def test_aioquics_queue_of_datagrams_is_bounded(library: Library) -> None:
+    pair = Pair(library, Library.AIOQUIC)
     pair.handshake()
     for number in range(10 * MAX_PENDING_DATAGRAMS):
         assert pair.server.send_datagram(number.to_bytes(2, "big"))
@@ -168,23 +169,29 @@ def test_aioquics_queue_of_datagrams_is_bounded() -> None:
     assert pair.client_datagrams[-1] == b"still in order"
 
 
-@every_library
-def test_what_a_client_may_send_unread_stays_the_same_after_megabytes(library: Library) -> None:
-    pair = Pair(Library.AIOQUIC, library)
+@every_pairing
+def test_what_a_client_may_send_unread_stays_the_same_after_megabytes(
+    client_library: Library, relay_library: Library
+) -> None:
+    pair = Pair(client_library, relay_library)
     pair.handshake()
     pair.client.send_stream(bytes(3_000_000))
     pair.run(60.0, until=lambda: len(pair.relay_stream) == 3_000_000)
     pair.run(0.5)
+    assert len(pair.relay_stream) == 3_000_000
+    if client_library is Library.QH3:  # it does not show how far it may go
+        return
     client = pair.client._library()
     stream = client._streams[0]
-    assert len(pair.relay_stream) == 3_000_000
     assert stream.max_stream_data_remote - stream.sender.highest_offset <= MAX_STREAM_DATA
     assert client._remote_max_data - client._remote_max_data_used <= MAX_DATA
 
 
-@every_library
-def test_whatever_a_library_raises_closes_the_connection_and_is_counted(library: Library) -> None:
-    pair = Pair(library, library)
+@every_pairing
+def test_whatever_a_library_raises_closes_the_connection_and_is_counted(
+    client_library: Library, relay_library: Library
+) -> None:
+    pair = Pair(client_library, relay_library)
     pair.handshake()
     unusable: Address = ("no address", "no port")  # type: ignore[assignment]
     for side in (pair.client, pair.server):
@@ -200,9 +207,9 @@ def test_whatever_a_library_raises_closes_the_connection_and_is_counted(library:
         assert list(side.take_events()) == []
 
 
-@every_library
-def test_cancellation_is_not_mistaken_for_a_fault(library: Library) -> None:
-    pair = Pair(library, library)
+@every_pairing
+def test_cancellation_is_not_mistaken_for_a_fault(client_library: Library, relay_library: Library) -> None:
+    pair = Pair(client_library, relay_library)
     pair.handshake()
 
     def interrupted() -> None:
@@ -212,10 +219,10 @@ def test_cancellation_is_not_mistaken_for_a_fault(library: Library) -> None:
         pair.client._attempt(interrupted)
 
 
-@every_library
-def test_an_exhausted_packet_builder_loses_no_packet(library: Library) -> None:
+@every_pairing
+def test_an_exhausted_packet_builder_loses_no_packet(client_library: Library, relay_library: Library) -> None:
     """A handshake that does not fit three times what the client sent: what is built goes out, no fault."""
-    pair = Pair(library, Library.QH3, certificate=a_long_chain())
+    pair = Pair(client_library, relay_library, certificate=a_long_chain())
     pair.run(2.0, until=lambda: pair.client.established)
     assert pair.server.faults == 0
     assert sum(direction == TO_CLIENT for _, direction, _ in pair.sent) >= 3

@@ -31,6 +31,7 @@ from relay_quic.own_certificate import certificate_for
 from relay_quic.quic import Client, Library
 from relay_quic.wire import GoodbyeCode
 from tests.relay.livesupport import LiveClient
+from tests.relay.quicsupport import every_pairing
 
 DOCUMENTED = Path(__file__).parents[2] / "config" / "relay.toml"
 NOW = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
@@ -64,26 +65,31 @@ async def _lines(process: asyncio.subprocess.Process) -> tuple[str, str]:
 # --- the process
 
 
-@pytest.mark.parametrize("library", list(Library), ids=str)
-async def test_it_says_where_it_listens_and_what_to_type_and_that_is_true(tmp_path: Path, library: Library) -> None:
-    async with _process(tmp_path, "--quic", library.value) as process:
+@every_pairing
+async def test_it_says_where_it_listens_and_what_to_type_and_that_is_true(
+    tmp_path: Path, client_library: Library, relay_library: Library
+) -> None:
+    async with _process(tmp_path, "--quic", relay_library.value) as process:
         ready, to_type = await _lines(process)
         word, address, pin = ready.split(" ")
         assert word == "ready"
         host, port = address.split(":")
         assert to_type == f"tuiconf host '{host}:{port}?{pin}'"
-        client = await Client.connect(host, int(port), library=library, on_event=lambda _: None)
+        client = await Client.connect(host, int(port), library=client_library, on_event=lambda _: None)
         assert pin == f"pin={certs.format_pin(client.certificate.pin)}"
         await client.close()
 
 
+@every_pairing
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_makes_it_say_goodbye_and_exit_with_0(tmp_path: Path, number: signal.Signals) -> None:
-    async with _process(tmp_path, "--verbose") as process:
+async def test_a_signal_makes_it_say_goodbye_and_exit_with_0(
+    tmp_path: Path, number: signal.Signals, client_library: Library, relay_library: Library
+) -> None:
+    async with _process(tmp_path, "--verbose", "--quic", relay_library.value) as process:
         ready, _ = await _lines(process)
         host, port = ready.split(" ")[1].split(":")
         client = LiveClient()
-        await client.open_at(host, int(port))
+        await client.open_at(host, int(port), client_library)
         await client.enter()
         process.send_signal(number)
         assert await client.goodbye() is GoodbyeCode.SHUTTING_DOWN
@@ -135,14 +141,17 @@ async def test_it_ends_at_once_when_there_is_nobody_at_stdin_who_could_end_it(tm
     assert output.startswith(b"ready ")
 
 
+@every_pairing
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-async def test_closed_standard_streams_do_not_matter(tmp_path: Path, closed: str) -> None:
+async def test_closed_standard_streams_do_not_matter(
+    tmp_path: Path, closed: str, client_library: Library, relay_library: Library
+) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = await _in_a_shell(tmp_path, f"--listen 127.0.0.1:{port} {closed}")
+    process = await _in_a_shell(tmp_path, f"--listen 127.0.0.1:{port} --quic {relay_library.value} {closed}")
     client = LiveClient()
-    await _reach(client, port)
+    await _reach(client, port, client_library)
     await client.enter()
     # Something printed while it runs, which must go nowhere and above all not into a socket.
     process.send_signal(signal.SIGUSR1)
@@ -165,13 +174,13 @@ async def _in_a_shell(state: Path, options: str) -> asyncio.subprocess.Process:
     )
 
 
-async def _reach(client: LiveClient, port: int) -> None:
+async def _reach(client: LiveClient, port: int, library: Library) -> None:
     """Connect as soon as something listens there."""
 
     async def attempt() -> None:
         while True:
             with suppress(TransportError):
-                await client.open_at("127.0.0.1", port)
+                await client.open_at("127.0.0.1", port, library)
                 return
             await asyncio.sleep(0.05)
 

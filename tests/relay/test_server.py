@@ -30,7 +30,7 @@ from relay_quic.wire import (
     room_id,
 )
 from tests.relay.livesupport import Line, LiveClient, a_live_relay, close_all, entered
-from tests.relay.quicsupport import every_pairing, until
+from tests.relay.quicsupport import every_library, every_pairing, until
 from tests.relay.relaysupport import PROOF, commit, enter, note, publish
 
 
@@ -137,13 +137,15 @@ async def test_a_receiver_that_hangs_loses_audio_but_no_message_and_slows_nobody
         await close_all(speaker, listener, hanging)
 
 
-async def test_a_restarted_relay_has_the_same_pin(tmp_path: Path) -> None:
-    async with a_live_relay(tmp_path) as relay:
+@every_library
+async def test_a_restarted_relay_has_the_same_pin(tmp_path: Path, library: Library) -> None:
+    async with a_live_relay(tmp_path, library) as relay:
         pin = relay.pin
-    async with a_live_relay(tmp_path) as relay:
+    async with a_live_relay(tmp_path, library) as relay:
         assert relay.pin == pin
 
 
+@every_pairing
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
@@ -156,11 +158,11 @@ async def test_a_restarted_relay_has_the_same_pin(tmp_path: Path) -> None:
     ids=["no length", "too long", "no message", "not entered", "wrong proof"],
 )
 async def test_who_does_not_enter_properly_is_told_and_closed(
-    tmp_path: Path, said: bytes | Enter, reason: GoodbyeCode
+    tmp_path: Path, said: bytes | Enter, reason: GoodbyeCode, client_library: Library, relay_library: Library
 ) -> None:
-    async with a_live_relay(tmp_path) as relay:
+    async with a_live_relay(tmp_path, relay_library) as relay:
         client = LiveClient()
-        await client.open(relay)
+        await client.open(relay, client_library)
         if isinstance(said, bytes):
             client.say_bytes(said)
         else:
@@ -170,12 +172,15 @@ async def test_who_does_not_enter_properly_is_told_and_closed(
         await close_all(client)
 
 
-async def test_who_never_enters_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@every_pairing
+async def test_who_never_enters_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, client_library: Library, relay_library: Library
+) -> None:
     monkeypatch.setattr(server, "ENTER_WITHIN_S", 0.0)
-    async with a_live_relay(tmp_path) as relay:
+    async with a_live_relay(tmp_path, relay_library) as relay:
         silent, halting = LiveClient(), LiveClient()
-        await silent.open(relay)
-        await halting.open(relay)
+        await silent.open(relay, client_library)
+        await halting.open(relay, client_library)
         halting.say_bytes(b"\0")
         assert await halting.goodbye() is GoodbyeCode.PROTOCOL
         await until(lambda: silent.closed and halting.closed)
@@ -183,57 +188,68 @@ async def test_who_never_enters_is_closed(tmp_path: Path, monkeypatch: pytest.Mo
         await close_all(silent, halting)
 
 
-async def test_a_full_relay_says_so(tmp_path: Path) -> None:
-    async with a_live_relay(tmp_path, caps=Caps(connections=1)) as relay:
-        first = await entered(relay)
+@every_pairing
+async def test_a_full_relay_says_so(tmp_path: Path, client_library: Library, relay_library: Library) -> None:
+    async with a_live_relay(tmp_path, relay_library, caps=Caps(connections=1)) as relay:
+        first = await entered(relay, client_library)
         second = LiveClient()
-        await second.open(relay)
+        await second.open(relay, client_library)
         second.say(enter())
         assert await second.goodbye() is GoodbyeCode.RELAY_FULL
         await close_all(first, second)
         await until(lambda: relay.figures()["connected"] == 0)
-        await close_all(await entered(relay))
+        await close_all(await entered(relay, client_library))
 
 
-async def test_an_address_with_too_many_connections_is_told(tmp_path: Path) -> None:
-    async with a_live_relay(tmp_path, caps=Caps(connections_per_address=1)) as relay:
-        first = await entered(relay)
+@every_pairing
+async def test_an_address_with_too_many_connections_is_told(
+    tmp_path: Path, client_library: Library, relay_library: Library
+) -> None:
+    async with a_live_relay(tmp_path, relay_library, caps=Caps(connections_per_address=1)) as relay:
+        first = await entered(relay, client_library)
         second = LiveClient()
-        await second.open(relay)
+        await second.open(relay, client_library)
         second.say(enter())
         assert await second.goodbye() is GoodbyeCode.RATE
         await close_all(first, second)
 
 
+@every_pairing
 async def test_connections_that_only_take_up_place_do_not_keep_others_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, client_library: Library, relay_library: Library
 ) -> None:
     monkeypatch.setattr(server, "MAX_TOLD_TO_GO", 2)
-    async with a_live_relay(tmp_path, caps=Caps(connections=2, connections_per_address=1)) as relay:
+    async with a_live_relay(tmp_path, relay_library, caps=Caps(connections=2, connections_per_address=1)) as relay:
         crowd = [LiveClient() for _ in range(6)]
         for client in crowd:
-            await client.open(relay)
+            await client.open(relay, client_library)
         await until(lambda: sum(client.closed is not None for client in crowd) == 3)
         assert relay.figures()["connected"] == 3
         await crowd[0].enter()
         await close_all(*crowd)
         await until(lambda: relay.figures()["connected"] == 0)
-        await close_all(await entered(relay))
+        await close_all(await entered(relay, client_library))
 
 
-async def test_an_address_that_enters_too_often_is_told(tmp_path: Path) -> None:
-    async with a_live_relay(tmp_path, rates=Rates(enters=1)) as relay:
-        clients = [await entered(relay) for _ in range(10)]
+@every_pairing
+async def test_an_address_that_enters_too_often_is_told(
+    tmp_path: Path, client_library: Library, relay_library: Library
+) -> None:
+    async with a_live_relay(tmp_path, relay_library, rates=Rates(enters=1)) as relay:
+        clients = [await entered(relay, client_library) for _ in range(10)]
         one_more = LiveClient()
-        await one_more.open(relay)
+        await one_more.open(relay, client_library)
         one_more.say(enter())
         assert await one_more.goodbye() is GoodbyeCode.RATE
         await close_all(*clients, one_more)
 
 
-async def test_a_flood_of_messages_ends_the_connection_and_leaves_the_others_alone(tmp_path: Path) -> None:
-    async with a_live_relay(tmp_path, rates=Rates(messages=10)) as relay:
-        one, flood = await entered(relay), await entered(relay)
+@every_pairing
+async def test_a_flood_of_messages_ends_the_connection_and_leaves_the_others_alone(
+    tmp_path: Path, client_library: Library, relay_library: Library
+) -> None:
+    async with a_live_relay(tmp_path, relay_library, rates=Rates(messages=10)) as relay:
+        one, flood = await entered(relay, client_library), await entered(relay, client_library)
         flood.say(*(note(request=number) for number in range(200)))
         assert await flood.goodbye() is GoodbyeCode.RATE
         await one.first(Gone)
@@ -242,9 +258,12 @@ async def test_a_flood_of_messages_ends_the_connection_and_leaves_the_others_alo
         await close_all(one, flood)
 
 
-async def test_a_flood_of_datagrams_is_cut_without_ending_the_connection(tmp_path: Path) -> None:
-    async with a_live_relay(tmp_path, rates=Rates(datagrams=1)) as relay:
-        one, flood = await entered(relay), await entered(relay)
+@every_pairing
+async def test_a_flood_of_datagrams_is_cut_without_ending_the_connection(
+    tmp_path: Path, client_library: Library, relay_library: Library
+) -> None:
+    async with a_live_relay(tmp_path, relay_library, rates=Rates(datagrams=1)) as relay:
+        one, flood = await entered(relay, client_library), await entered(relay, client_library)
         for number in range(60):
             flood.speak(b"%d" % number)
         flood.say(publish())
@@ -255,11 +274,14 @@ async def test_a_flood_of_datagrams_is_cut_without_ending_the_connection(tmp_pat
         await close_all(one, flood)
 
 
-async def test_datagrams_of_no_known_kind_go_nowhere(tmp_path: Path) -> None:
-    async with a_live_relay(tmp_path) as relay:
-        one, two = await entered(relay), await entered(relay)
+@every_pairing
+async def test_datagrams_of_no_known_kind_go_nowhere(
+    tmp_path: Path, client_library: Library, relay_library: Library
+) -> None:
+    async with a_live_relay(tmp_path, relay_library) as relay:
+        one, two = await entered(relay, client_library), await entered(relay, client_library)
         outside = LiveClient()
-        await outside.open(relay)
+        await outside.open(relay, client_library)
         outside.speak(b"not in a room")
         for datagram in (b"\x00x", b"\xffx", b"\x01"):
             two.quic.send_datagram(datagram)
@@ -270,9 +292,12 @@ async def test_datagrams_of_no_known_kind_go_nowhere(tmp_path: Path) -> None:
         await close_all(one, two, outside)
 
 
-async def test_in_a_large_room_the_loudest_few_are_heard_and_reports_always(tmp_path: Path) -> None:
-    async with a_live_relay(tmp_path) as relay:
-        clients = [await entered(relay) for _ in range(9)]
+@every_pairing
+async def test_in_a_large_room_the_loudest_few_are_heard_and_reports_always(
+    tmp_path: Path, client_library: Library, relay_library: Library
+) -> None:
+    async with a_live_relay(tmp_path, relay_library) as relay:
+        clients = [await entered(relay, client_library) for _ in range(9)]
         listener, *speakers = clients
         for round_number in range(3):
             for number, speaker in enumerate(speakers):
@@ -286,12 +311,13 @@ async def test_in_a_large_room_the_loudest_few_are_heard_and_reports_always(tmp_
         await close_all(*clients)
 
 
+@every_pairing
 async def test_reports_of_a_room_are_cut_to_a_rate_whoever_sends_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, client_library: Library, relay_library: Library
 ) -> None:
     monkeypatch.setattr(rooms, "REPORTS_PER_S", 1.0)
-    async with a_live_relay(tmp_path) as relay:
-        listener, *reporters = [await entered(relay) for _ in range(4)]
+    async with a_live_relay(tmp_path, relay_library) as relay:
+        listener, *reporters = [await entered(relay, client_library) for _ in range(4)]
         for number in range(50):
             for reporter in reporters:
                 reporter.speak(b"%d" % number, kind=DatagramKind.SIDE)
@@ -302,15 +328,16 @@ async def test_reports_of_a_room_are_cut_to_a_rate_whoever_sends_them(
         await close_all(listener, *reporters)
 
 
+@every_pairing
 async def test_who_does_not_read_has_to_reconnect_and_nobody_else_notices(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, client_library: Library, relay_library: Library
 ) -> None:
     monkeypatch.setattr(server, "MAX_STREAM_BACKLOG_BYTES", 100_000)
-    async with a_live_relay(tmp_path) as relay:
+    async with a_live_relay(tmp_path, relay_library) as relay:
         line = Line()
         await line.lay(relay)
-        one, two, stuck = await entered(relay), await entered(relay), LiveClient()
-        await stuck.open_at(*line.address)
+        one, two, stuck = await entered(relay, client_library), await entered(relay, client_library), LiveClient()
+        await stuck.open_at(*line.address, client_library)
         was = await stuck.enter()
         line.whole = False
         total = 40
@@ -320,7 +347,7 @@ async def test_who_does_not_read_has_to_reconnect_and_nobody_else_notices(
         assert await one.first(Gone) == Gone(connection=was.connection, left=False)
         assert relay.relay.metrics.goodbyes == {"too_slow": 1}
         back = LiveClient()
-        await back.open(relay)
+        await back.open(relay, client_library)
         resume = Resume(incarnation=was.incarnation, connection=was.connection, token=was.token, after=0)
         # What it missed is four times what may wait for it otherwise, and does not cut it off again.
         assert (await back.enter(resume=resume)).resumed
@@ -329,15 +356,16 @@ async def test_who_does_not_read_has_to_reconnect_and_nobody_else_notices(
         await close_all(one, two, stuck, back)
 
 
+@every_pairing
 async def test_when_all_that_is_unread_is_too_much_the_most_stuck_has_to_reconnect(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, client_library: Library, relay_library: Library
 ) -> None:
     monkeypatch.setattr(server, "MAX_RELAY_HELD_BYTES", 150_000)
-    async with a_live_relay(tmp_path) as relay:
+    async with a_live_relay(tmp_path, relay_library) as relay:
         line = Line()
         await line.lay(relay)
-        one, stuck = await entered(relay), LiveClient()
-        await stuck.open_at(*line.address)
+        one, stuck = await entered(relay, client_library), LiveClient()
+        await stuck.open_at(*line.address, client_library)
         await stuck.enter()
         line.whole = False
         for number in range(30):
@@ -349,7 +377,10 @@ async def test_when_all_that_is_unread_is_too_much_the_most_stuck_has_to_reconne
         await close_all(one, stuck)
 
 
-async def test_a_fault_in_one_tick_does_not_stop_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@every_library
+async def test_a_fault_in_one_tick_does_not_stop_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: Library
+) -> None:
     monkeypatch.setattr(server, "TICK_S", 0.01)
     calls: list[float] = []
 
@@ -358,15 +389,18 @@ async def test_a_fault_in_one_tick_does_not_stop_the_next(tmp_path: Path, monkey
         raise LookupError
 
     monkeypatch.setattr(server.Relay, "tick", tick)
-    async with a_live_relay(tmp_path) as relay:
+    async with a_live_relay(tmp_path, library) as relay:
         await until(lambda: len(calls) >= 3)
         assert relay.relay.metrics.tick_faults >= 2
 
 
-async def test_clients_that_come_and_go_leave_nothing_behind(tmp_path: Path) -> None:
-    async with a_live_relay(tmp_path) as relay:
+@every_pairing
+async def test_clients_that_come_and_go_leave_nothing_behind(
+    tmp_path: Path, client_library: Library, relay_library: Library
+) -> None:
+    async with a_live_relay(tmp_path, relay_library) as relay:
         for _ in range(5):
-            clients = [await entered(relay) for _ in range(4)]
+            clients = [await entered(relay, client_library) for _ in range(4)]
             for client in clients:
                 client.say(Leave())
             await asyncio.gather(*(client.goodbye() for client in clients))
