@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 import numpy as np
 
+from tests.control.support import Nobody
 from tuiconf.bot import Bot, BotConfig, HandlerFault, Where
 from tuiconf.conference.events import LeftReason
 from tuiconf.config import Speech
@@ -25,6 +26,7 @@ from tuiconf.control.events import (
     Played,
     RecordingChanged,
 )
+from tuiconf.control.front_ends import FrontEnds
 from tuiconf.control.history import History
 from tuiconf.control.rpc import ControlError, ErrorNumber
 from tuiconf.control.server import ControlServer
@@ -45,6 +47,7 @@ class FakeService:
 
     def __init__(self) -> None:
         self.history = History()
+        self.front_ends = FrontEnds(Nobody(), stay_s=60.0)
         self.asked: list[schema.AnyRequest] = []
         self.people: tuple[Person, ...] = (ME, MARA)
         self.playing: int | None = None
@@ -153,18 +156,6 @@ class FakeService:
             chat=self.history.chat,
             attached=0,
         )
-
-    def attach(self, client: object) -> None:
-        """Bots are no people."""
-
-    def detach(self, client: object, *, wanted: bool) -> None:
-        """So they do not detach either."""
-
-    def push_to_talk(self, client: object, *, down: bool) -> None:
-        """Nor do they talk."""
-
-    def gone(self, client: object) -> None:
-        """Nothing hangs on them."""
 
     def contain(self, fault: Exception) -> None:
         """A bug of the test's."""

@@ -15,6 +15,7 @@ import msgspec
 from hypothesis import HealthCheck, settings
 
 from tuiconf.control.events import AudioStats, Levels, Notice
+from tuiconf.control.front_ends import FrontEnds
 from tuiconf.control.history import History
 from tuiconf.control.schema import AnyRequest, Done, GetLink, Link, SayHello, SoundIn, SoundOut
 from tuiconf.control.server import ControlServer
@@ -34,6 +35,31 @@ STATS: Final = AudioStats(
 )
 
 
+class Nobody:
+    """The side of a call at which nobody sits: bots are no people."""
+
+    over = False
+
+    def mute(self, muted: bool) -> None:
+        """Nobody is muted."""
+
+    def hold_back(self) -> bool:
+        """Nothing is held back."""
+        return False
+
+    def go_ahead(self) -> None:
+        """So nothing goes ahead."""
+
+    def talk(self, down: bool) -> None:
+        """Nobody talks."""
+
+    def leave(self) -> None:
+        """Nobody leaves."""
+
+    def notice(self, message: str) -> None:
+        """Nobody is told."""
+
+
 class NothingService:
     """Answers everything with `Done`, but `link.get` with a long text, and `hello` with a fault of its own."""
 
@@ -41,8 +67,9 @@ class NothingService:
         self.history = History()
         self.done: list[AnyRequest] = []
         self.contained: list[Exception] = []
-        self.attached: set[object] = set()
-        self.talking: set[object] = set()
+        self.front_ends = FrontEnds(self, stay_s=0.05)
+        self.told: list[str] = []
+        self.talking = False
         self.tap = Tap(None)
         self.stream = Stream()
         self.link = "x" * 10_000
@@ -57,18 +84,27 @@ class NothingService:
             raise LocalProtocolError("not in the call")
         return Done()
 
-    def attach(self, client: object) -> None:
-        self.attached.add(client)
+    # --- what depends on who sits there
 
-    def detach(self, client: object, *, wanted: bool) -> None:
-        self.attached.discard(client)
+    over = False
 
-    def push_to_talk(self, client: object, *, down: bool) -> None:
-        (self.talking.add if down else self.talking.discard)(client)
+    def mute(self, muted: bool) -> None:
+        self.told.append(f"mute {muted}")
 
-    def gone(self, client: object) -> None:
-        self.push_to_talk(client, down=False)
-        self.detach(client, wanted=False)
+    def hold_back(self) -> bool:
+        return True
+
+    def go_ahead(self) -> None:
+        self.told.append("go ahead")
+
+    def talk(self, down: bool) -> None:
+        self.talking = down
+
+    def leave(self) -> None:
+        self.told.append("leave")
+
+    def notice(self, message: str) -> None:
+        self.told.append("notice")
 
     def contain(self, fault: Exception) -> None:
         self.contained.append(fault)

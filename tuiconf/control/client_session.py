@@ -8,6 +8,7 @@ from typing import Final, Protocol
 import msgspec
 
 from tuiconf.control import rpc
+from tuiconf.control.front_ends import FrontEnds
 from tuiconf.control.history import History, Subscription, wanted_names
 from tuiconf.control.outbox import Outbox
 from tuiconf.control.rpc import ControlError, ErrorNumber
@@ -34,6 +35,7 @@ class Service(Protocol):
     """What requests are done by."""
 
     history: History
+    front_ends: FrontEnds
 
     async def do(self, request: AnyRequest) -> msgspec.Struct:
         """Do it.
@@ -41,22 +43,6 @@ class Service(Protocol):
         Raises:
             TuiconfError: it cannot be done.
         """
-        ...
-
-    def attach(self, client: object) -> None:
-        """This client is a person's front end."""
-        ...
-
-    def detach(self, client: object, *, wanted: bool) -> None:
-        """It no longer is; `wanted`: because it said so."""
-        ...
-
-    def gone(self, client: object) -> None:
-        """The connection of this client is over."""
-        ...
-
-    def push_to_talk(self, client: object, *, down: bool) -> None:
-        """This client's key."""
         ...
 
     def contain(self, fault: Exception) -> None:
@@ -109,7 +95,7 @@ class ClientSession:
     def close(self) -> None:
         """The client is gone."""
         self._service.history.unsubscribe(self.outbox)
-        self._service.gone(self)
+        self._service.front_ends.gone(self)
 
     def _answer(self, request_id: rpc.Id | msgspec.UnsetType, result: msgspec.Struct) -> None:
         if not isinstance(request_id, msgspec.UnsetType):
@@ -124,11 +110,11 @@ class ClientSession:
             case Unsubscribe():
                 self._service.history.unsubscribe(self.outbox)
             case Attach():
-                self._service.attach(self)
+                self._service.front_ends.attach(self)
             case Detach():
-                self._service.detach(self, wanted=True)
+                self._service.front_ends.detach(self, wanted=True)
             case PushToTalkDown() | PushToTalkUp():
-                self._service.push_to_talk(self, down=isinstance(request, PushToTalkDown))
+                self._service.front_ends.push_to_talk(self, down=isinstance(request, PushToTalkDown))
             case _:
                 return await self._service.do(request)
         return Done()

@@ -31,6 +31,7 @@ from tuiconf.conference.events import (
 from tuiconf.config import Call
 from tuiconf.control import schema
 from tuiconf.control.events import AudioChanged, CallEvent, ChatSent, Level, Levels, Notice, Played, RecordingChanged
+from tuiconf.control.front_ends import FrontEnds
 from tuiconf.control.history import History
 from tuiconf.control.people import leaf_of, ref_of
 from tuiconf.control.rpc import ControlError, ErrorNumber
@@ -38,9 +39,6 @@ from tuiconf.control.schema import AnyRequest, Done
 from tuiconf.control.streams import read_sent, write_heard
 from tuiconf.engine import Engine
 from tuiconf.errors import LocalProtocolError
-
-# Whoever started an engine attaches within a second; a Raspberry Pi whose card is busy takes longer.
-FIRST_ATTACH_S: Final = 60.0
 
 # Different faults of our own that are told; the same bug in each request is one.
 MAX_FAULTS_TOLD: Final = 16
@@ -110,12 +108,9 @@ class CallService:
         self._began = time.monotonic()
         self._stats: AudioStats | None = None
         self._reconnections = 0
-        self._attached: set[object] = set()
+        self.front_ends = FrontEnds(self, stay_s=about.stay_without_terminal_s)
         self._play_number = 0  # of what was played last: one thing at a time is
         self._is_playing = False
-        self._talking: set[object] = set()  # whose push-to-talk key is down
-        self._lost_terminal: asyncio.TimerHandle | None = None
-        self._mute_until_attached = False
         self._faults: set[str] = set()
         self._levels: asyncio.TimerHandle | None = None
 
@@ -160,7 +155,7 @@ class CallService:
             case AudioStats():
                 self._stats = event
             case MuteRequested():
-                self._mute(True)
+                self.mute(True)
             case ParticipantLeft(participant=who) if self._engine is not None:
                 self._engine.incoming.forget(who.leaf)
 
@@ -174,71 +169,39 @@ class CallService:
         if (me := self._me) is not None:
             self.on_event(ChatSent(participant=me, text=text))
 
-    # --- front ends of people
+    # --- what depends on who sits at the front ends
 
-    def expect_front_end(self) -> None:
-        """A person is about to attach; until then nothing is sent. Who does not is as gone as a lost terminal's."""
-        if not self._call.outgoing.muted:
-            self._mute_until_attached = self._call.outgoing.muted = True
-        self._wait_for_front_end(FIRST_ATTACH_S)
+    @property
+    def over(self) -> bool:
+        """Whether the call has ended."""
+        return self._phase == "left"
 
-    def terminal_lost(self) -> None:
-        """The terminal of whoever began this call here is gone."""
-        self._lose_terminal()
+    def mute(self, muted: bool) -> None:
+        """Send nothing, and tell everyone so; or again what there is."""
+        self._call.outgoing.muted = muted
+        self._audio_changed()
+        self._show_muted()
 
-    def attach(self, client: object) -> None:
-        """This client is a person's front end."""
-        self._attached.add(client)
-        if self._lost_terminal is not None:
-            self._lost_terminal.cancel()
-            self._lost_terminal = None
-        if self._mute_until_attached:
-            self._mute_until_attached = self._call.outgoing.muted = False
-
-    def detach(self, client: object, *, wanted: bool) -> None:
-        """It no longer is. A person whose terminal was lost is muted at once, and leaves if they do not come back."""
-        if client not in self._attached:
-            return
-        self._attached.discard(client)
-        if not (wanted or self._attached or self._phase == "left"):
-            self._lose_terminal()
-
-    def _lose_terminal(self) -> None:
-        self._mute(True)
-        stay_s = self._about.stay_without_terminal_s
-        self.notice(f"the terminal is gone: muted, and leaving in {stay_s:.0f} s unless someone attaches")
-        self._wait_for_front_end(stay_s)
-
-    def _wait_for_front_end(self, seconds: float) -> None:
-        if self._lost_terminal is not None:
-            self._lost_terminal.cancel()
-        self._lost_terminal = asyncio.get_running_loop().call_later(seconds, self._leave_alone)
-
-    def _leave_alone(self) -> None:
-        self._lost_terminal = None
-        self._call.leave()
-
-    def push_to_talk(self, client: object, *, down: bool) -> None:
-        """The talk key of this client. Up, from one that holds none, is up for all: a switch has a process for each."""
-        if down:
-            self._talking.add(client)
-        elif client in self._talking:
-            self._talking.discard(client)
-        else:
-            self._talking.clear()
-        self._follow_keys()
-
-    def gone(self, client: object) -> None:
-        """The connection of this client is over: its key is up, and nobody sits there."""
-        self._talking.discard(client)
-        self._follow_keys()
-        self.detach(client, wanted=False)
-
-    def _follow_keys(self) -> None:
+    def hold_back(self) -> bool:
+        """Send nothing for now; False when nothing would be sent anyway."""
         outgoing = self._call.outgoing
-        if outgoing.push_to_talk is not bool(self._talking):
-            outgoing.push_to_talk = bool(self._talking)
+        held, outgoing.muted = not outgoing.muted, True
+        return held
+
+    def go_ahead(self) -> None:
+        """Send what was held back."""
+        self._call.outgoing.muted = False
+
+    def talk(self, down: bool) -> None:
+        """A talk key is down, or all are up."""
+        outgoing = self._call.outgoing
+        if outgoing.push_to_talk is not down:
+            outgoing.push_to_talk = down
             self._audio_changed()
+
+    def leave(self) -> None:
+        """Leave the call."""
+        self._call.leave()
 
     def contain(self, fault: Exception) -> None:
         """A request ran into a bug of ours: told once, and never with its text, which may hold a name."""
@@ -303,9 +266,9 @@ class CallService:
     def _switch(self, request: AnyRequest) -> msgspec.Struct | None:
         match request:
             case schema.Mute():
-                self._mute(True)
+                self.mute(True)
             case schema.Unmute():
-                self._mute(False)
+                self.mute(False)
             case schema.Deafen():
                 self._deafen(True)
             case schema.Undeafen():
@@ -368,11 +331,6 @@ class CallService:
         return self._recorder
 
     # --- sound
-
-    def _mute(self, muted: bool) -> None:
-        self._call.outgoing.muted = muted
-        self._audio_changed()
-        self._show_muted()
 
     def _deafen(self, deafened: bool) -> None:
         self._call.outgoing.deafened = self._call.incoming.deafened = deafened
@@ -525,7 +483,7 @@ class CallService:
             playing=self._play_number if self._is_playing else None,
             recording=self._recording.state,
             chat=self.history.chat,
-            attached=len(self._attached),
+            attached=len(self.front_ends),
         )
 
     def _statistics(self) -> schema.Stats:

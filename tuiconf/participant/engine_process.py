@@ -131,7 +131,7 @@ class EngineProcess:
                 raise
             self.service.notice(str(error))
         if self._setting.front_end_expected:
-            self.service.expect_front_end()
+            self.service.front_ends.expect()
 
     async def _wait_for_watcher(self) -> None:
         """Whoever launched us is told all: also why a call ends that could not begin."""
@@ -141,7 +141,7 @@ class EngineProcess:
 
     def _take_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        on_hang_up = self.service.terminal_lost if self._setting.has_terminal else self._reload
+        on_hang_up = self.service.front_ends.lose if self._setting.has_terminal else self._reload
         for number, handler in (
             (signal.SIGINT, self.leave),
             (signal.SIGTERM, self.leave),
