@@ -456,6 +456,24 @@ def test_lines_the_relay_refuses_for_haste_are_sent_again_in_order() -> None:
     assert heard(ann) == ["0", "1", "2", "3", "4"]
 
 
+@pytest.mark.parametrize("speaker", ["Ann", "Ben"])
+def test_whoever_was_just_let_in_hears_what_is_said_from_then_on_and_the_others_hear_it_once(speaker: str) -> None:
+    """A line can be sealed before a commit, the speaker's own or another's, and placed after it."""
+    world = World()
+    ann, ben = world.party("Ann", "Ben")
+    saying, listening = (ann, ben) if speaker == "Ann" else (ben, ann)
+    cyd = world.guest("Cyd")
+    saying.delay_s = 0.1
+    while not cyd.is_member:
+        world.run(0.005)
+    epoch = saying.membership.epoch
+    saying.say("welcome")
+    saying.say("how are you?")
+    world.run(5.0)
+    assert cyd.membership.epoch == epoch + 1, "the speaker did not know of the commit yet"
+    assert heard(cyd) == heard(listening) == ["welcome", "how are you?"]
+
+
 # --- goodbyes
 
 

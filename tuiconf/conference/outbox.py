@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from tuiconf.conference.content import Content, OfItsEpoch
+from tuiconf.conference.content import Chat, Content, OfItsEpoch
 
 # A person types a line a second at most; a script that floods is told so instead of filling memory.
 MAX_WAITING: Final = 256
@@ -85,8 +85,10 @@ class Outbox:
 
     def _placed(self, sent: _Sent, epoch: int) -> Content | None:
         self._sent = None
-        if isinstance(sent.content, OfItsEpoch) and sent.epoch != epoch:
-            self._unsent.appendleft(sent.content)  # a commit came between: to the others it said nothing
+        if isinstance(sent.content, OfItsEpoch | Chat) and sent.epoch != epoch:
+            # A commit came between. Commands say nothing in another epoch, and a line can be read by all but those
+            # whom that commit let in; the others know it by its number.
+            self._unsent.appendleft(sent.content)
             return None
         return sent.content
 
