@@ -203,14 +203,16 @@ class JitterBuffer:
             self._start_over(seq, now=now, forget=self._playing or bool(self._held))
         elif not self._playing and not self._held:
             self._rebase(seq, now=now)  # after a pause of unknown length
-        follows = seq == self._seen_top + 1
-        if not self._mark(seq):
+        transit = now - self._origin_time - (seq - self._origin_seq) * self._frame_s
+        if seq == self._seen_top + 1:  # nearly always: `_mark` in short
+            self._seen, self._seen_top = (self._seen << 1 | 1) & _SEEN_MASK, seq
+            self._learn(transit, transit <= self._last_transit - CATCH_UP_S)
+            self._last_transit = transit
+        elif self._mark(seq):
+            self._learn(transit, False)
+        else:
             return
         self._received += 1
-        transit = now - self._origin_time - (seq - self._origin_seq) * self._frame_s
-        self._learn(transit, catching_up=follows and transit <= self._last_transit - CATCH_UP_S)
-        if follows:
-            self._last_transit = transit
         if seq < self._next:
             self._late += 1
             self._lost = max(0, self._lost - 1)
@@ -250,13 +252,14 @@ class JitterBuffer:
         self._transits = deque((transit - self._base for transit in self._transits), maxlen=WINDOW_FRAMES)
         self._base = self._last_transit = 0.0
 
-    def _learn(self, transit: float, *, catching_up: bool) -> None:
+    def _learn(self, transit: float, catching_up: bool) -> None:
         """Of a hiccup, the first frame and the last are remembered: those between say nothing new."""
         if catching_up and self._caught_up:
             self._transits.pop()
         self._caught_up = catching_up
         self._transits.append(transit)
-        self._base = min(self._base, transit)
+        if transit < self._base:
+            self._base = transit
         self._until_recompute -= 1
         if catching_up:
             return  # as late as it is, those that follow are less so

@@ -147,15 +147,18 @@ class Receiver:
         is delayed enough to make use of it.
         """
         if not repeated:
-            self._await_remedies(seq, payload, farthest)
+            lost = self._meter.count(seq)
+            # Once begun, without loss or copies, there is nothing to await.
+            if lost or farthest or self._wanted or len(self._loss_at) != 1:
+                self._await_remedies(seq, payload, farthest, lost)
         self._jitter.push(seq, payload, now=now)
 
-    def _await_remedies(self, seq: int, packet: bytes, farthest: int) -> None:
+    def _await_remedies(self, seq: int, packet: bytes, farthest: int, lost: int) -> None:
         """Where frames are lost, delay play-out by as many frames as copies or FEC come after them."""
         if not self._loss_at:
             self._loss_at.append(seq + FIRST_FRAMES - LOSS_MEMORY_FRAMES)
             self._begun_at = seq
-        if self._meter.count(seq):
+        if lost:
             self._loss_at.append(seq)
         wanted = 0
         lossy = len(self._loss_at) > 1 and seq - self._loss_at[0] < LOSS_MEMORY_FRAMES
