@@ -83,7 +83,7 @@ class Minutes:
         self.listening: set[tuple[int, str]] = set()  # leaf and fingerprint: a leaf may be somebody else's later
         self.path = bot.config.resolve(self.settings.file)
         try:
-            self.path.touch()
+            self.path.touch(mode=0o600)  # what was said is nobody else's business
         except OSError as error:
             raise ConfigError(f"{self.path}: it cannot be written: {(error.strerror or '').lower()}") from error
         bot.on(events.Joined)(self.say_hello)
