@@ -30,7 +30,6 @@ MAX_BYTES: Final = 1 << 24
 # Python starts in 3 s on a Raspberry Pi 3, and in ten times that when its card is busy.
 START_S: Final = 60.0
 
-
 # The key is handed over unlocked: what unlocks it need not stay in the memory of a process for days.
 _NOT_INHERITED: Final = (PASSPHRASE_VARIABLE,)
 
@@ -111,7 +110,7 @@ def receive(handoff: int) -> Given:
         with os.fdopen(handoff, "rb") as pipe:
             given = msgspec.msgpack.decode(pipe.read(MAX_BYTES), type=_Handoff)
         typed: dict[str, Any] = json.loads(given.options)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (OSError, msgspec.DecodeError, ValueError, RecursionError) as error:  # no JSON and no text are ValueErrors
         raise UsageError("`tuiconf engine` is for tuiconf itself: use tuiconf join or host") from error
     options = {key: Path(value) if key in _PATHS and value is not None else value for key, value in typed.items()}
     identity = Identity(name=given.identity.name, seed=given.identity.seed)
