@@ -424,9 +424,10 @@ def test_a_meeting_goes_on_when_its_engine_is_killed(world: World, relay: Relay,
     meeting.wait_for((tmp_path / "room.link").exists, "link")
     ann = Guest(world, "Ann", tmp_path / "room.link")
     ann.joined()
+    log = tmp_path / "attendance.jsonl"
+    meeting.wait_for(lambda: log.exists() and attendance(log), "Ann in the log")
     (engine,) = meeting.children()
     os.kill(engine, signal.SIGKILL)
-    log = tmp_path / "attendance.jsonl"
     meeting.wait_for(lambda: [line["was_here"] for line in attendance(log)] == [False, True], "Ann, found there")
     assert attendance(log)[0]["reason"] == "meeting_over"
     ann.process.hang_up()
