@@ -326,6 +326,10 @@ class Sound:
         voice = self._voices.get(leaf)
         return voice.frame if voice is not None else None
 
+    def is_silent(self, *, now: float) -> bool:
+        """Whether nothing was heard of anybody for so long that nothing is left to be played."""
+        return all(now - voice.heard_at > LEVEL_S for voice in self._voices.values())
+
     def own_level(self, *, now: float) -> tuple[float, bool]:
         """The level of what is sent, in dBFS, and whether it is speech."""
         return self.level_dbfs, self._detector.speaking(now=now)

@@ -61,6 +61,9 @@ TICKS_PER_SECOND: Final = 50
 # The session's timers, and whether the relay is still there, are looked at every 100 ms: the shortest time is 200 ms.
 TIMER_TICKS: Final = 5
 
+# While there is nothing to send and nothing to hear, sound and timers are looked at every 100 ms as well.
+IDLE_TICKS: Final = 5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Call:
@@ -302,11 +305,21 @@ class Engine:
     def _tick(self, tick: int) -> None:
         at = _instant()
         self.ticks = tick
-        for step in (self._receive, self._capture, self._play, self._see_to_timers, self._see_to_connection):
-            try:
-                step(tick, at)
-            except Exception as fault:  # noqa: BLE001 - see _contain
-                self._contain(fault)
+        self._do(self._receive, tick, at)
+        if tick % IDLE_TICKS == 0 or not self._is_idle(at.now):
+            for step in (self._capture, self._play, self._see_to_timers):
+                self._do(step, tick, at)
+        self._do(self._see_to_connection, tick, at)
+
+    def _is_idle(self, now: float) -> bool:
+        """Whether nobody can be heard here, and nothing is to be sent: most of the life of a machine nobody sits at."""
+        return self.outgoing.idle and self.incoming.idle and self._sound.is_silent(now=now)
+
+    def _do(self, step: Callable[[int, Instant], None], tick: int, at: Instant) -> None:
+        try:
+            step(tick, at)
+        except Exception as fault:  # noqa: BLE001 - see _contain
+            self._contain(fault)
 
     def _receive(self, _tick: int, at: Instant) -> None:
         if self._connection is not None:

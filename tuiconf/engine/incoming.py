@@ -76,6 +76,11 @@ class Incoming:
             await before.close()
 
     @property
+    def idle(self) -> bool:
+        """Whether nobody listens."""
+        return not self._taps and isinstance(self._sink, NullSink)
+
+    @property
     def taps_free(self) -> bool:
         """Whether one more may listen."""
         return len(self._taps) < MAX_TAPS

@@ -75,6 +75,11 @@ class Outgoing:
         return (not self.muted or self.push_to_talk) and not self.deafened
 
     @property
+    def idle(self) -> bool:
+        """Whether there is nothing that could be sent."""
+        return self._played is None and not self._streams and isinstance(self._input, NullSource)
+
+    @property
     def input_ended(self) -> Source | None:
         """The input, if it has ended."""
         return self._input if self._input.ended else None
