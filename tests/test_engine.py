@@ -23,6 +23,7 @@ from tuiconf.conference.membership import Self
 from tuiconf.conference.session import Session
 from tuiconf.conference.sound import Sound
 from tuiconf.engine import LONGEST_RETRY_S, SHORTEST_RETRY_S, Call, Engine, retry_pause_s
+from tuiconf.engine.incoming import Incoming
 from tuiconf.identity.keys import Identity
 from tuiconf.identity.link import RelayAddress, derive_keys, new_link
 from tuiconf.media import opus
@@ -146,3 +147,14 @@ async def test_a_recording_has_silence_for_the_time_that_was_missed(tmp_path: Pa
         await asyncio.sleep(1.5)
         expected = (time.monotonic() - began) / TICK_S
         assert abs(sink.frames - frames - expected) < 15
+
+
+async def test_an_output_that_comes_after_idle_ticks_is_not_given_their_silence() -> None:
+    """It would be heard that much later for as long as the call lasts."""
+    incoming, sink = Incoming(Sound(opus.load())), _Counting()
+    incoming.play(0, now=0.0, unix=0.0)
+    for tick in range(1, 5):
+        incoming.skip(tick)
+    await incoming.set_output(sink, "late")
+    incoming.play(5, now=0.1, unix=0.1)
+    assert sink.frames == 1

@@ -309,6 +309,8 @@ class Engine:
         if tick % IDLE_TICKS == 0 or not self._is_idle(at.now):
             for step in (self._capture, self._play, self._see_to_timers):
                 self._do(step, tick, at)
+        else:
+            self.incoming.skip(tick)
         self._do(self._see_to_connection, tick, at)
 
     def _is_idle(self, now: float) -> bool:
