@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, Protocol, cast
+from typing import Final, Literal, cast
 
 import msgspec
 
@@ -30,10 +30,11 @@ from tuiconf.conference.events import (
 )
 from tuiconf.config import Call
 from tuiconf.control import schema
-from tuiconf.control.events import AudioChanged, CallEvent, ChatSent, Level, Levels, Notice, Played, RecordingChanged
+from tuiconf.control.events import AudioChanged, CallEvent, ChatSent, Level, Levels, Notice, Played
 from tuiconf.control.front_ends import FrontEnds
 from tuiconf.control.history import History
 from tuiconf.control.people import leaf_of, ref_of
+from tuiconf.control.recorder import CallRecorder
 from tuiconf.control.rpc import ControlError, ErrorNumber
 from tuiconf.control.schema import AnyRequest, Done
 from tuiconf.control.streams import read_sent, write_heard
@@ -47,32 +48,6 @@ MAX_FAULTS_TOLD: Final = 16
 LEVELS_S: Final = 0.25
 
 _Phase = Literal["connecting", "waiting", "joined", "reconnecting", "left"]
-
-
-class Recorder(Protocol):
-    """What records this call."""
-
-    state: RecordingChanged | None
-
-    def happened(self, event: Event) -> None:
-        """Something happened in the call."""
-        ...
-
-    async def start(self, request: schema.RecordStart) -> RecordingChanged:
-        """Tell everyone, and record.
-
-        Raises:
-            TuiconfError: it is not allowed, already on, or cannot be written.
-        """
-        ...
-
-    async def stop(self, reason: str) -> RecordingChanged:
-        """Close the files.
-
-        Raises:
-            TuiconfError: nothing is recorded, or the end could not be written.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -102,7 +77,7 @@ class CallService:
         self._about = about
         self._front_end = front_end
         self._engine: Engine | None = None
-        self._recorder: Recorder | None = None
+        self._recorder: CallRecorder | None = None
         self._phase: _Phase = "connecting"
         self._since: float | None = None
         self._began = time.monotonic()
@@ -114,7 +89,7 @@ class CallService:
         self._faults: set[str] = set()
         self._levels: asyncio.TimerHandle | None = None
 
-    def serve(self, engine: Engine, recorder: Recorder) -> None:
+    def serve(self, engine: Engine, recorder: CallRecorder) -> None:
         """From now on there is a call to do things with."""
         self._engine, self._recorder = engine, recorder
 
@@ -325,7 +300,7 @@ class CallService:
         return Done()
 
     @property
-    def _recording(self) -> Recorder:
+    def _recording(self) -> CallRecorder:
         if self._recorder is None:
             raise LocalProtocolError("the call has not begun")
         return self._recorder
