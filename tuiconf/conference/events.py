@@ -39,6 +39,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
         return value
 
 
+Trust = Literal["self", "new", "known", "verified", "changed"]
+"""What this participant knows of an identity: itself; never met before this call; met, and not verified; verified; or a
+name that stood for another key, or a comparison that failed. The last four are never merged."""
+
+
 class Person(msgspec.Struct, frozen=True, kw_only=True):
     """A participant as shown to people: from the authenticated MLS tree, never from the relay."""
 
@@ -46,6 +51,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     fingerprint: str
     host: bool
+    trust: Trust = "new"
     # What they say of themselves, in messages they sign.
     muted: bool = False
     hand: bool = False
@@ -62,7 +68,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     ref: str  # what `admit` and `deny` take: the same for as long as they wait, however often they knock
     name: str
     fingerprint: str
-    known: bool  # to us: their key is pinned
+    known: bool  # they need not wait where only unknown people do
+    trust: Trust = "new"
 
     def __repr__(self) -> str:
         return f"<Caller {self.ref}>"

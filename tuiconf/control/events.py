@@ -64,6 +64,7 @@ __all__ = [
     "Person",
     "Played",
     "PolicyChanged",
+    "Ready",
     "Reconnected",
     "Reconnecting",
     "RecordingAnnounced",
@@ -72,6 +73,7 @@ __all__ = [
     "RoomCreated",
     "SourceEnded",
     "StatusChanged",
+    "TrustChanged",
     "Undecryptable",
     "Waiting",
     "name_of",
@@ -95,6 +97,7 @@ class AudioChanged(Event, frozen=True, kw_only=True, tag="audio_changed"):
     input: str
     output: str
     gain_db: float
+    voice_activation: bool = False
 
 
 class Level(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +137,16 @@ class Notice(Event, frozen=True, kw_only=True, tag="notice"):
     message: str
 
 
+class Ready(Event, frozen=True, kw_only=True, tag="ready"):
+    """All is prepared, and nothing was sent: the call begins with the method `join`."""
+
+
+class TrustChanged(Event, frozen=True, kw_only=True, tag="trust_changed"):
+    """A person decided about an identity, here or in another call: who someone in this one is to us, as of now."""
+
+    participant: Person
+
+
 class EventsMissed(Event, frozen=True, kw_only=True, tag="events_missed"):
     """This subscriber did not read fast enough: so many events, and levels or statistics, were left out just before.
 
@@ -165,6 +178,7 @@ CallEvent = (
     | ParticipantLeft
     | Played
     | PolicyChanged
+    | Ready
     | Reconnected
     | Reconnecting
     | RecordingAnnounced
@@ -173,6 +187,7 @@ CallEvent = (
     | RoomCreated
     | SourceEnded
     | StatusChanged
+    | TrustChanged
     | Undecryptable
     | Waiting
 )

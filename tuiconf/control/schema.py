@@ -7,47 +7,42 @@ that was decoded is a typed value, and so is one that a bot makes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from tuiconf.conference.content import MAX_CHAT_CHARACTERS as MAX_CHAT_CHARACTERS
 from tuiconf.conference.events import AudioStats, Caller, Person, PolicyChanged
 from tuiconf.config import Fingerprint
 from tuiconf.control.events import AudioChanged, Envelope, RecordingChanged
+from tuiconf.control.preparing import Device as Device
+from tuiconf.control.preparing import Devices as Devices
+from tuiconf.control.preparing import GetDevices as GetDevices
+from tuiconf.control.preparing import GetHistory as GetHistory
+from tuiconf.control.preparing import History as History
+from tuiconf.control.preparing import Join as Join
+from tuiconf.control.preparing import Moment as Moment
+from tuiconf.control.requests import MAX_ALLOWED as MAX_ALLOWED
+from tuiconf.control.requests import MAX_CHAT_CHARACTERS as MAX_CHAT_CHARACTERS
+from tuiconf.control.requests import ChatText as ChatText
+from tuiconf.control.requests import Decibels as Decibels
+from tuiconf.control.requests import Done as Done
+from tuiconf.control.requests import Participant as Participant
+from tuiconf.control.requests import Request as Request
+from tuiconf.control.requests import Result as Result
+from tuiconf.control.requests import ShortText as ShortText
+from tuiconf.control.verifying import AcceptPeer as AcceptPeer
+from tuiconf.control.verifying import ForgetPeer as ForgetPeer
+from tuiconf.control.verifying import GetRoomCode as GetRoomCode
+from tuiconf.control.verifying import ListPeers as ListPeers
+from tuiconf.control.verifying import Peer as Peer
+from tuiconf.control.verifying import Peers as Peers
+from tuiconf.control.verifying import PeerShown as PeerShown
+from tuiconf.control.verifying import RoomCode as RoomCode
+from tuiconf.control.verifying import ShowPeer as ShowPeer
+from tuiconf.control.verifying import VerifyPeer as VerifyPeer
 
 # Raised whenever a client of the version before would misunderstand something; additions do not raise it.
 PROTOCOL_VERSION: Final = 1
-
-R = TypeVar("R")
-
-ChatText = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_CHAT_CHARACTERS)]
-ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
-Decibels = Annotated[float, msgspec.Meta(ge=-60.0, le=24.0)]
-Participant = Annotated[int, msgspec.Meta(ge=0, le=(1 << 32) - 1)] | ShortText
-"""A participant: the number of their leaf, their whole name, or the beginning of their fingerprint."""
-
-# What fits into one line (`rpc.MAX_LINE_BYTES`); more belong into the settings.
-MAX_ALLOWED: Final = 1024
-
-
-class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of what methods answer with."""
-
-
-class Done(Result, frozen=True, kw_only=True):
-    """It was done, and there is nothing more to say."""
-
-
-class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of all methods; `R` is the type of the result."""
-
-    method: ClassVar[str]
-    result: ClassVar[type]
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}>"
-
 
 # --- about the engine
 
@@ -98,7 +93,7 @@ class State(Result, frozen=True, kw_only=True):
     seq: int
     call: str
     room: str
-    phase: Literal["connecting", "waiting", "joined", "reconnecting", "left"]
+    phase: Literal["ready", "connecting", "waiting", "joined", "reconnecting", "left"]
     since: float | None
     epoch: int | None
     security_code: str | None
@@ -297,6 +292,7 @@ class AudioSet(Request[AudioChanged], frozen=True, kw_only=True, forbid_unknown_
     input: ShortText | None = None
     output: ShortText | None = None
     gain_db: Decibels | None = None
+    voice_activation: bool | None = None
     participant: Participant | None = None
     volume_db: Decibels | None = None
     muted: bool | None = None
@@ -463,6 +459,8 @@ METHODS: Final[Mapping[str, type[AnyRequest]]] = {
         *(Leave, ChatSend, HandRaise, HandLower, GetRoster, GetStats),
         *(Mute, Unmute, PushToTalkDown, PushToTalkUp, Deafen, Undeafen, AudioSet, Play, PlayStop, SoundIn, SoundOut),
         *(RecordStart, RecordStop),
+        *(Join, GetDevices, GetHistory),
+        *(GetRoomCode, ListPeers, ShowPeer, VerifyPeer, AcceptPeer, ForgetPeer),
         *(Admit, Deny, Remove, Lock, Unlock, LobbySet, AllowSet, HandOver, MuteRequest),
     )
 }

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import Final, Literal, Protocol, cast
 
 import msgspec
 
@@ -47,7 +47,7 @@ MAX_FAULTS_TOLD: Final = 16
 # Levels are for eyes: 4 a second look alive, and cost an SSH session 25 kbit/s (FACTS.md).
 LEVELS_S: Final = 0.25
 
-_Phase = Literal["connecting", "waiting", "joined", "reconnecting", "left"]
+_Phase = Literal["ready", "connecting", "waiting", "joined", "reconnecting", "left"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -64,6 +64,18 @@ class About:
     stay_without_terminal_s: float = Call().stay_without_terminal_s
 
 
+class Desk(Protocol):
+    """Does some of the requests: those that have a subject of their own."""
+
+    async def do(self, request: AnyRequest) -> msgspec.Struct | None:
+        """Do it; None when it is not one of this desk's.
+
+        Raises:
+            TuiconfError: it cannot be done.
+        """
+        ...
+
+
 class CallService:
     """One call, as the control API sees it. `on_event` takes all that the engine tells."""
 
@@ -78,6 +90,7 @@ class CallService:
         self._front_end = front_end
         self._engine: Engine | None = None
         self._recorder: CallRecorder | None = None
+        self._desks: tuple[Desk, ...] = ()
         self._phase: _Phase = "connecting"
         self._since: float | None = None
         self._began = time.monotonic()
@@ -89,9 +102,9 @@ class CallService:
         self._faults: set[str] = set()
         self._levels: asyncio.TimerHandle | None = None
 
-    def serve(self, engine: Engine, recorder: CallRecorder) -> None:
+    def serve(self, engine: Engine, recorder: CallRecorder, *desks: Desk) -> None:
         """From now on there is a call to do things with."""
-        self._engine, self._recorder = engine, recorder
+        self._engine, self._recorder, self._desks = engine, recorder, desks
 
     # --- what happens
 
@@ -203,6 +216,9 @@ class CallService:
         """
         for do in (self._tell, self._talk, self._switch, self._decide):
             if (result := do(request)) is not None:
+                return result
+        for desk in self._desks:
+            if (result := await desk.do(request)) is not None:
                 return result
         return await self._do_slowly(request)
 
