@@ -63,6 +63,11 @@ def known_relays_file(environ: Mapping[str, str] = os.environ) -> Path:
     return state_dir(environ) / "known_relays"
 
 
+def recent_rooms_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """The rooms that were joined lately."""
+    return state_dir(environ) / "recent_rooms"
+
+
 def _xdg(variable: str, environ: Mapping[str, str]) -> Path | None:
     """The variable's folder for us; a relative path is ignored, as the XDG specification says."""
     path = Path(environ.get(variable, ""))
