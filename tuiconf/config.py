@@ -103,6 +103,55 @@ class Call(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stay_without_terminal_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 120.0
 
 
+Key = Annotated[str, msgspec.Meta(pattern=r"^([^\s\x00-\x1f\x7f]|((ctrl|alt|shift)\+)*[a-z][a-z0-9_]*)$")]
+"""One character, or a name such as `space`, `f2` or `ctrl+o`."""
+
+# These move about, open the chat and go back, and are no one action's.
+FIXED_KEYS: Final = frozenset(
+    {"enter", "escape", "tab", "up", "down", "left", "right", "pageup", "pagedown", "home", "end", "/", "slash"}
+)
+
+
+class Keys(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which key does what in the terminal interface. No two do the same."""
+
+    mute: Key = "m"
+    talk: Key = "space"
+    deafen: Key = "e"
+    hand: Key = "h"
+    record: Key = "r"
+    chat: Key = "c"
+    verify: Key = "v"
+    participants: Key = "p"
+    lobby: Key = "l"
+    devices: Key = "d"
+    settings: Key = "s"
+    statistics: Key = "i"
+    help: Key = "?"
+    quit: Key = "q"
+
+    def __post_init__(self) -> None:
+        """A key that would do two things does neither well."""
+        seen: dict[str, str] = {}
+        for action in self.__struct_fields__:
+            key: str = getattr(self, action)
+            if key in FIXED_KEYS:
+                raise ValueError(f"the key {key!r} of `{action}` has a use of its own")
+            if (other := seen.setdefault(key, action)) != action:
+                raise ValueError(f"the key {key!r} cannot be both `{other}` and `{action}`")
+
+
+class Tui(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the terminal interface looks, and what its keys do."""
+
+    theme: Literal["auto", "dark", "light", "ansi", "none"] = "auto"
+    ascii: bool | Literal["auto"] = "auto"
+    motion: bool = True
+    timestamps: bool = True
+    talk: Literal["toggle", "hold", "voice"] = "toggle"
+    keys: Keys = Keys()
+
+
 class Config(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings of a participant, each with the default that holds without a file."""
 
@@ -113,6 +162,7 @@ class Config(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
     room: Room = Room()
     recording: Recording = Recording()
     speech: Speech = Speech()
+    tui: Tui = Tui()
 
 
 def parse(text: str) -> Config:
