@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tuiconf.conference.events import (
     AudioStats,
@@ -34,7 +31,7 @@ from tuiconf.control import schema
 from tuiconf.control.events import ChatSent, Notice
 from tuiconf.control.schema import AnyRequest, Request
 from tuiconf.errors import LocalProtocolError
-from tuiconf.lines import Commands, Printer, R, sentence, visible
+from tuiconf.lines import Commands, Printer, R, sentence
 
 ANN = Person(leaf=0, name="Ann", fingerprint="abcd-efgh", host=True)
 BO = Person(leaf=1, name="Bo\u202e", fingerprint="ijkl-mnop", host=False)
@@ -80,14 +77,6 @@ EVENTS: list[tuple[Event, str | None]] = [
 @pytest.mark.parametrize(("event", "line"), EVENTS, ids=lambda value: type(value).__name__)
 def test_every_event_is_a_sentence_or_not_worth_one(event: Event, line: str | None) -> None:
     assert sentence(event) == line
-
-
-@given(st.text())
-def test_what_is_shown_stays_on_its_line_and_moves_no_cursor(text: str) -> None:
-    shown = visible(text)
-    assert len(shown) == len(text)
-    assert not {unicodedata.category(char) for char in shown} & {"Cc", "Cf", "Zl", "Zp"}
-    assert shown.splitlines() in ([shown], [])
 
 
 def test_plain_lines_put_what_went_wrong_apart() -> None:

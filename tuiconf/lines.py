@@ -5,7 +5,6 @@ What others wrote is untrusted: whatever could move the cursor, hide or reorder 
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol, TypeVar
 
@@ -39,6 +38,7 @@ from tuiconf.control import schema
 from tuiconf.control.events import ChatSent, Notice, Played, RecordingChanged
 from tuiconf.control.schema import AnyRequest, Request
 from tuiconf.errors import TuiconfError, UsageError
+from tuiconf.untrusted import visible as visible
 
 HELP: Final = (
     "lines you type are chat; /who /mute /unmute /deafen /undeafen /hand /unhand /play FILE /stop /record /unrecord "
@@ -47,13 +47,6 @@ HELP: Final = (
 )
 
 R = TypeVar("R", bound=msgspec.Struct)
-
-_HIDDEN: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
-
-
-def visible(text: str) -> str:
-    """`text` with everything replaced that a terminal or a reader could be misled by."""
-    return "".join("\N{MIDDLE DOT}" if unicodedata.category(char) in _HIDDEN else char for char in text)
 
 
 def sentence(event: Event) -> str | None:
