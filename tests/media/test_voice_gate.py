@@ -1,4 +1,4 @@
-"""Voice activation on real speech: no syllable is cut, nothing of a quiet room is passed on, and no frame is missing."""
+"""Voice activation on real speech: no syllable is cut, nothing of a quiet room is passed on, no frame is missing."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_it_closes_a_moment_after_the_last_word_and_not_between_two() -> None:
     assert all(is_open[SECOND + 1 : SECOND + 10]) and all(is_open[SECOND + 11 + gap : len(words)])
     room = _room(2 * SECOND, -60)
     after = _passed(_gate(), [*_room(SECOND, -60), *tone * 10, *room])[SECOND + 10 :]
-    held = sum(out.any() for out in after)
+    held = sum(bool(out.any()) for out in after)
     assert held * 0.02 == pytest.approx(HOLD_S, abs=0.041)
     assert all(out.any() for out in after[:held])
 

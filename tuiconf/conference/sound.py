@@ -206,6 +206,11 @@ class Sound:
         datagrams.append(self._prefix() + self._bundler.bundle(sealed))
         return datagrams
 
+    def measure(self, pcm: Pcm | None, *, now: float) -> None:
+        """How loud it is, for `own_level`, and nothing else: for a frame that nobody is sent."""
+        self.level_dbfs = SILENCE_DBFS if pcm is None else rms_dbfs(pcm)
+        self._detector.update(self.level_dbfs, now=now)
+
     def report_due(self, *, now: float) -> list[bytes]:
         """The report to send now, if one is due: about our clock while we are sending, and about what we lost."""
         if self._own_leaf is None or now < self._report_at:
@@ -331,7 +336,7 @@ class Sound:
         return all(now - voice.heard_at > LEVEL_S for voice in self._voices.values())
 
     def own_level(self, *, now: float) -> tuple[float, bool]:
-        """The level of what is sent, in dBFS, and whether it is speech."""
+        """The level of what is sent, or only measured, in dBFS, and whether it is speech."""
         return self.level_dbfs, self._detector.speaking(now=now)
 
     def levels(self, *, now: float) -> Iterator[tuple[int, float, bool]]:

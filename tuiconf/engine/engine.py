@@ -11,15 +11,14 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from relay_quic.wire import RelayMessage
-from tuiconf.adapters.audio import AudioError, Sink, Source
+from tuiconf.adapters.audio import AudioError, Source
+from tuiconf.adapters.audio.null import NullSink
 from tuiconf.adapters.clock import Ticker
-from tuiconf.adapters.relay import RelayConnection, RelayNotTrusted, RelayUnreachable, Trust
-from tuiconf.conference.eavesdrop import Eavesdropper
+from tuiconf.adapters.relay import RelayConnection, RelayNotTrusted, RelayUnreachable
 from tuiconf.conference.effects import Effect, Emit, Finish, InstallKeys, Reconnect, Send
 from tuiconf.conference.events import (
     AudioStats,
@@ -34,9 +33,9 @@ from tuiconf.conference.events import (
 from tuiconf.conference.membership import Instant, Membership
 from tuiconf.conference.session import LinkState, Session
 from tuiconf.conference.sound import Sound, Volume
+from tuiconf.engine.call import Call, Devices
 from tuiconf.engine.incoming import Incoming
 from tuiconf.engine.outgoing import Outgoing
-from tuiconf.identity.link import RelayAddress
 from tuiconf.media.levels import SILENCE_DBFS
 
 # The pause between attempts to reach the relay again is this share of the time it has been away: a restart of two
@@ -64,30 +63,8 @@ TIMER_TICKS: Final = 5
 # While there is nothing to send and nothing to hear, sound and timers are looked at every 100 ms as well.
 IDLE_TICKS: Final = 5
 
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Call:
-    """What call to be in, as whom, and with which devices."""
-
-    relay: RelayAddress
-    session: Session
-    sound: Sound
-    source: Source
-    sink: Sink
-    trust: Trust
-    library: str
-    # How they were asked for, to be shown.
-    source_name: str = ""
-    sink_name: str = ""
-    # Whether the call is pointless without the sink: a file or pipe that fails ends it, a loudspeaker does not.
-    sink_needed: bool = False
-    # What may listen to the room it stands in is opened once we are in the call, and not before; a file or pipe is
-    # checked at once.
-    source_when_joined: bool = False
-    # Nobody sits here who could try again: a relay that is not there yet is waited for.
-    keep_trying: bool = False
-    # For the demo and the tests of removal: who was removed goes on listening, and tries to open what it hears.
-    eavesdropper: Eavesdropper | None = None
+# Who is not in a group yet has no leaf, and is told their own level all the same.
+NO_LEAF: Final = -1
 
 
 class Engine:
@@ -106,6 +83,7 @@ class Engine:
         self.ticks = 0
         self._connection: RelayConnection | None = None
         self._lost = asyncio.Event()  # the present connection is to be replaced
+        self._begun = asyncio.Event()
         self._joined = asyncio.Event()
         self._finished: asyncio.Future[LeftReason] = asyncio.get_running_loop().create_future()
         self._ever_connected = self._told_unreachable = False
@@ -168,10 +146,13 @@ class Engine:
             self._sound.volumes[leaf] = after
 
     def levels(self) -> tuple[tuple[int, float, bool] | None, list[tuple[int, float, bool]]]:
-        """(leaf, level in dBFS, speaking) of this participant, None while outside, and of those who are heard."""
+        """(leaf, level in dBFS, speaking) of this participant, None while outside, and of those who are heard.
+
+        Before a prepared call begins: of its input (`NO_LEAF`), which nobody is sent.
+        """
         now, membership = time.monotonic(), self._session.membership
         if membership is None:
-            return None, []
+            return (None if self._begun.is_set() else (NO_LEAF, *self._sound.own_level(now=now))), []
         return (membership.own_leaf, *self._sound.own_level(now=now)), list(self._sound.levels(now=now))
 
     def leave(self) -> None:
@@ -203,11 +184,10 @@ class Engine:
         Raises:
             AudioError: a device cannot be opened. Nothing has been sent then.
         """
-        await self.incoming.set_output(self._call.sink, self._call.sink_name)
         try:
-            self.outgoing.input_name = self._call.source_name
-            if not self._call.source_when_joined:
-                await self.outgoing.set_input(self._call.source, self._call.source_name)
+            if not self._call.prepared:
+                await self._open_devices()
+                self._begun.set()
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(self._keep_connected(), name="connection"),
@@ -224,6 +204,27 @@ class Engine:
         self._on_event(Left(reason=reason))
         return reason
 
+    async def begin(self, devices: Devices) -> None:
+        """Begin a call that is only prepared.
+
+        Raises:
+            AudioError: a device cannot be opened. Nothing has begun.
+        """
+        self._call = devices.given_to(self._call)
+        try:
+            await self._open_devices()
+        except AudioError:
+            await self.incoming.set_output(NullSink(), devices.sink_name)
+            raise
+        self._begun.set()
+
+    async def _open_devices(self) -> None:
+        call = self._call
+        await self.incoming.set_output(call.sink, call.sink_name)
+        self.outgoing.input_name = call.source_name
+        if not call.source_when_joined:
+            await self.outgoing.set_input(call.source, call.source_name)
+
     async def _close(self) -> None:
         if self._connection is not None:
             self._connection.flush(time.monotonic())
@@ -238,6 +239,7 @@ class Engine:
 
     async def _keep_connected(self) -> None:
         """Connect, wait until that connection is lost, and connect again, until the call is over."""
+        await self._begun.wait()
         away_since = time.monotonic()
         while not self._finished.done():
             began = time.monotonic()
@@ -356,22 +358,27 @@ class Engine:
 
     async def _open_microphone(self) -> None:
         """Once we are in the call. Without what we were told to send there is nothing to be there for."""
+        await self._joined.wait()
         if not self._call.source_when_joined:
             return
-        await self._joined.wait()
         try:
             await self.outgoing.set_input(self._call.source, self._call.source_name)
         except AudioError as error:
-            self._fail(error.code, str(error), fatal=True)
-            self._failed_while_in_call()
+            self._fail(error.code, str(error), fatal=not self._call.prepared)
+            if not self._call.prepared:
+                self._failed_while_in_call()
 
     def _capture(self, _tick: int, at: Instant) -> None:
-        if self._session.membership is None:
+        in_group = self._session.membership is not None
+        if not in_group and self._begun.is_set():
             return  # whatever the source has waits until someone can hear it
         try:
-            pcm = self.outgoing.frame()
+            pcm = self.outgoing.frame() if in_group else self.outgoing.own_frame()
         except AudioError as error:
             self._fail(error.code, str(error))
+            return
+        if not in_group:
+            self._sound.measure(pcm, now=at.now)
             return
         if (ended := self.outgoing.input_ended) is not None and ended is not self._ended_source:
             self._ended_source = ended

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from tuiconf.adapters.audio import FRAME_SAMPLES, Sink
 from tuiconf.adapters.audio.null import NullSink
 from tuiconf.conference.sound import Sound
+from tuiconf.media.mixer import mix
 from tuiconf.media.opus import Pcm
 
 # A machine that stood still for longer than this was asleep: nobody wants a recording of that.
@@ -60,6 +62,7 @@ class Incoming:
         self._sink: Sink = NullSink()
         self._taps: list[Tap] = []
         self._next_tick = 0
+        self._test_sound: deque[Pcm] = deque()
         self._changing = asyncio.Lock()
         self.output_name = ""
         self.deafened = False
@@ -78,7 +81,19 @@ class Incoming:
     @property
     def idle(self) -> bool:
         """Whether nobody listens."""
-        return not self._taps and type(self._sink) is NullSink  # one made of it may count
+        return not self._taps and not self._test_sound and type(self._sink) is NullSink  # one made of it may count
+
+    def try_out(self, sound: Sequence[Pcm]) -> None:
+        """Play this to the output, from its beginning, besides what is heard. Nobody else hears it, scripts included.
+
+        Also while deafened: whoever asks for it wants to hear it.
+        """
+        self._test_sound = deque(sound)
+
+    @property
+    def trying_out(self) -> bool:
+        """Whether `try_out` is not over yet."""
+        return bool(self._test_sound)
 
     @property
     def taps_free(self) -> bool:
@@ -115,7 +130,8 @@ class Incoming:
             tap.put(tick, frame if frame is not None else _SILENCE)
         for _ in range(min(missed, MOST_SILENCE_FRAMES)):
             self._sink.write(_SILENCE)
-        self._sink.write(_SILENCE if self.deafened else heard)
+        audible = _SILENCE if self.deafened else heard
+        self._sink.write(mix([audible, self._test_sound.popleft()]) if self._test_sound else audible)
 
     def skip(self, tick: int) -> None:
         """Nobody listens in this tick: an output that comes later is not owed it as silence."""

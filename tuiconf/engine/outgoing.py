@@ -1,4 +1,4 @@
-"""What a participant sends: its input, and whatever is played or streamed beside it. And whether anything is sent."""
+"""What a participant sends: its input, or what of it is speech, and whatever is played or streamed beside it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from tuiconf.adapters.audio import AudioError, Source
+from tuiconf.adapters.audio import FRAME_SAMPLES, AudioError, Source
 from tuiconf.adapters.audio.null import NullSource
 from tuiconf.media.mixer import mix
 from tuiconf.media.opus import Pcm
+from tuiconf.media.voice_gate import VoiceGate
 
 # What a script may be ahead with: half a second. More would be what is still heard after it was told to stop.
 MAX_STREAM_FRAMES: Final = 25
@@ -63,16 +64,32 @@ class Outgoing:
         self._streams: list[Stream] = []
         self._changing = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
+        self._gate: VoiceGate | None = None
         self.input_name = ""
         self.gain_db = 0.0
         self.muted = False
         self.push_to_talk = False
         self.deafened = False
+        self.held_back = False
+        """Whoever is to decide about the microphone is not there yet."""
 
     @property
     def live(self) -> bool:
-        """Whether what there is to send is sent. Whoever hears nothing would talk into a conversation."""
-        return (not self.muted or self.push_to_talk) and not self.deafened
+        """Whether what there is to send is sent. Whoever hears nothing would talk into a conversation.
+
+        With `voice_activation`, what there is of the input is its speech.
+        """
+        return (not self.muted or self.push_to_talk) and not (self.deafened or self.held_back)
+
+    @property
+    def voice_activation(self) -> bool:
+        """Whether only speech of the input is sent, and silence in between. Not while a talk key is down."""
+        return self._gate is not None
+
+    @voice_activation.setter
+    def voice_activation(self, on: bool) -> None:
+        if on is not self.voice_activation:
+            self._gate = VoiceGate(frame_samples=FRAME_SAMPLES) if on else None
 
     @property
     def idle(self) -> bool:
@@ -131,17 +148,34 @@ class Outgoing:
         Raises:
             AudioError: a source has failed. It is raised once, and then that source has ended.
         """
-        own = self._input.frame()
+        own = self._frame_to_send()
         frames = [
             frame for frame in (self._played_frame(), *(stream.take() for stream in self._streams)) if frame is not None
         ]
-        if own is not None and self.gain_db:
-            own = mix([own], gains=[10 ** (self.gain_db / 20)])
         if not self.live or (own is None and not frames):
             return None
         if own is not None:
             frames.append(own)
         return frames[0] if len(frames) == 1 else mix(frames)
+
+    def own_frame(self) -> Pcm | None:
+        """The input's frame that is due, muted or not: to be measured, and not to be sent. Instead of `frame`.
+
+        Raises:
+            AudioError: the input has failed. It is raised once.
+        """
+        own = self._input.frame()
+        return mix([own], gains=[10 ** (self.gain_db / 20)]) if own is not None and self.gain_db else own
+
+    def _frame_to_send(self) -> Pcm | None:
+        """What of the input there is to send. Whoever holds a key down decides themselves what is speech."""
+        own = self.own_frame()
+        if own is None or self._gate is None:
+            return own
+        if self.live and not self.push_to_talk:
+            return self._gate.frame(own)
+        self._gate.hear(own)
+        return own
 
     async def close(self) -> None:
         """Let go of everything.
