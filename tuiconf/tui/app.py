@@ -1,0 +1,284 @@
+"""The terminal interface: connects to a call, keeps the model up to date, and shows the screens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from importlib import import_module
+from typing import Any, ClassVar, Final, Literal, TypeVar, cast
+
+import msgspec
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.filter import LineFilter, NoColor
+from textual.screen import Screen
+from textual.timer import Timer
+
+from tuiconf.config import Tui
+from tuiconf.control import schema
+from tuiconf.control.client import EngineGone
+from tuiconf.control.events import NAMES, Envelope, Failed, Left
+from tuiconf.errors import TuiconfError
+from tuiconf.tui import notices, theme
+from tuiconf.tui.keymap import keymap
+from tuiconf.tui.launcher import Capabilities, Control, Launcher
+from tuiconf.tui.line_filters import AsciiOnly
+from tuiconf.tui.model import ALL, CallModel, Part, Parts
+from tuiconf.tui.outcome import Outcome
+from tuiconf.untrusted import visible
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+TuiSettings = Tui
+
+Severity = Literal["information", "warning", "error"]
+
+# Between two repaints at least so long: what happens within is one. Eight a second feel immediate, and what comes four
+# times a second (levels) is not delayed by them.
+PACE_S: Final = 0.125
+
+# Imported when they are first shown: the first paint does not wait for screens that nobody has asked for.
+SCREENS: Final = {
+    "start": ("start", "StartScreen"),
+    "check": ("check", "CheckScreen"),
+    "call": ("call", "CallScreen"),
+    "verify": ("verify", "VerifyScreen"),
+    "lobby": ("lobby", "LobbyScreen"),
+    "participants": ("participants", "ParticipantsScreen"),
+    "devices": ("devices", "DevicesScreen"),
+    "settings": ("settings", "SettingsScreen"),
+    "statistics": ("statistics", "StatisticsScreen"),
+    "help": ("help", "HelpScreen"),
+    "leaving": ("leaving", "LeavingScreen"),
+}
+
+
+def make_screen(name: str) -> Screen[Any]:
+    """One of `SCREENS`."""
+    module, kind = SCREENS[name]
+    screen: Screen[Any] = getattr(import_module(f"tuiconf.tui.screens.{module}"), kind)()
+    return screen
+
+
+class TuiconfApp(App[Outcome]):
+    """Made by the process, and by tests. `connect` takes a call's name; without a `call` the start screen comes first.
+
+    `model` is what is shown; `control` the connection to the engine, while there is one.
+    """
+
+    CSS_PATH = "tuiconf.tcss"
+    TITLE = "tuiconf"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "Quit", show=False),
+        Binding("ctrl+c", "quit", "Quit", show=False),
+    ]
+
+    def __init__(
+        self,
+        *,
+        call: str | None,
+        connect: Callable[[str], Awaitable[Control]],
+        launcher: Launcher | None,
+        settings: TuiSettings,
+        terminal: Capabilities,
+    ) -> None:
+        super().__init__()
+        self._call = call
+        self._connect = connect
+        self.launcher = launcher
+        self.settings = settings
+        self.terminal = terminal
+        self.model = CallModel()
+        self.control: Control | None = None
+        self.pace_s = PACE_S
+        self._changed: set[Part] = set()
+        self._timer: Timer | None = None
+        self._shown_at = 0.0
+        self._filters_added: tuple[LineFilter, ...] = ()
+        self.restyle()
+        self.set_keymap(keymap(settings.keys))
+
+    # --- how it looks
+
+    @property
+    def ascii(self) -> bool:
+        """Whether nothing but ASCII characters may be drawn."""
+        return theme.in_ascii(self.settings, unicode=self.terminal.unicode)
+
+    @property
+    def motion(self) -> bool:
+        """Whether things may move."""
+        return self.settings.motion and self.terminal.motion
+
+    def restyle(self, settings: TuiSettings | None = None) -> None:
+        """Look as these settings say, from now on."""
+        self.settings = settings or self.settings
+        name = theme.choose(self.settings, self.terminal.colours)
+        for known in theme.THEMES.values():
+            self.register_theme(known)
+        self.no_color = name == "none"
+        self._filters_added = (*((NoColor(),) if self.no_color else ()), *((AsciiOnly(),) if self.ascii else ()))
+        self.theme = theme.THEMES[name].name
+        self.set_class(self.ascii, "-ascii")
+        self.animation_level = "none"  # nothing that moves by itself is worth the bytes
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What is done to each line before it goes to the terminal."""
+        return (*super().get_line_filters(), *self._filters_added)
+
+    # --- the call
+
+    async def on_mount(self) -> None:
+        """The first screen: the start screen, or that of the call."""
+        if self._call is None:
+            await self.push_screen(make_screen("start"))
+            return
+        try:
+            await self.enter(self._call)
+        except TuiconfError as error:
+            self.exit(Outcome(how="failed", message=str(error)))
+
+    async def enter(self, call: str) -> None:
+        """Connect to this call, and show it.
+
+        Raises:
+            TuiconfError: nobody answers there.
+        """
+        control = await self._connect(call)
+        try:
+            await control.call(schema.Attach())
+            state = await control.call(schema.GetState())
+            await control.call(schema.Subscribe(events=sorted(NAMES), since=state.seq))
+        except TuiconfError:
+            await control.close()
+            raise
+        self.control = control
+        self.model.begin(state)
+        self.run_worker(self._pump(control), group="events", exit_on_error=True)
+        await self._show_phase()
+
+    async def do(self, request: schema.Request[R]) -> R | None:
+        """Ask the engine; None when it was refused, and the person was told why."""
+        if self.control is None:
+            return None
+        try:
+            return await self.control.call(request)
+        except EngineGone:
+            self._engine_gone()
+        except TuiconfError as error:
+            self.tell(str(error), "error")
+        return None
+
+    async def toggle_mute(self) -> None:
+        """Mute, or be heard again."""
+        state = self.model.state
+        if state is not None:
+            await self.do(schema.Unmute() if state.audio.muted else schema.Mute())
+
+    async def begin_call(self, *, muted: bool) -> bool:
+        """Begin a call that was prepared, in the way of talking that the settings say; whether it was."""
+        if self.settings.talk == "voice":
+            await self.do(schema.AudioSet(voice_activation=True))
+        return await self.do(schema.Join(muted=muted or self.settings.talk == "hold")) is not None
+
+    async def detach(self) -> None:
+        """Go, and leave the call as it is."""
+        if await self.do(schema.Detach()) is None:
+            return
+        state = self.model.state
+        heard = "you can still be heard" if state is not None and state.audio.live else "you are muted"
+        name = state.call if state is not None else ""
+        message = f"detached: the call goes on, and {heard}; tuiconf attach {name} picks it up"
+        self.exit(Outcome(how="detached", message=message))
+
+    async def leave(self, *, now: bool = False) -> None:
+        """Leave the call; the app ends when the engine says that it is over."""
+        await self.do(schema.Leave(now=now))
+
+    def tell(self, message: str, severity: Severity = "information") -> None:
+        """Say a sentence that does not need to be kept. What others wrote in it is neutralised."""
+        self.notify(visible(message), severity=severity, timeout=6, markup=False)
+
+    def action_quit(self) -> None:  # type: ignore[override] # Textual's is a coroutine, and awaits whatever it gets
+        """Ask whether to leave or to detach; without a call, just end."""
+        if self.control is None:
+            self.exit(Outcome(how="quit"))
+            return
+        if any(type(screen).__name__ == SCREENS["leaving"][1] for screen in self.screen_stack):
+            self.run_worker(self.leave(now=True))  # asked twice: they want out
+            return
+        self.push_screen(make_screen("leaving"), self._decided)
+
+    def _decided(self, how: Literal["leave", "detach"] | None) -> None:
+        if how == "detach":
+            self.run_worker(self.detach())
+        elif how == "leave":
+            self.run_worker(self.leave())
+
+    # --- what happens
+
+    async def _pump(self, control: Control) -> None:
+        async for envelope in control.events():
+            self._happened(envelope)
+            if self.model.stale:
+                await self._ask_anew(control)
+        if self.return_value is None:
+            self._engine_gone()
+
+    async def _ask_anew(self, control: Control) -> None:
+        try:
+            self.model.begin(await control.call(schema.GetState()))
+        except TuiconfError:
+            return  # it is gone: the events end as well
+        self._change(ALL)
+
+    def _happened(self, envelope: Envelope) -> None:
+        event = envelope.data
+        self._change(self.model.apply(envelope))
+        if isinstance(event, Left):
+            self._over(event)
+        elif isinstance(event, Failed) and event.fatal:
+            self._failure = event.message
+        elif (notice := notices.notice(event)) is not None:
+            self.tell(*notice)
+
+    _failure = ""
+
+    def _over(self, event: Left) -> None:
+        reason: Literal["left", "removed", "failed"] = event.reason.value
+        message = {"left": "left", "removed": "you were removed by the host", "failed": "the call has ended"}[reason]
+        self.exit(Outcome(how=reason, message=self._failure if reason == "failed" and self._failure else message))
+
+    def _engine_gone(self) -> None:
+        message = "the engine has ended without a word: the call is over"
+        self.exit(Outcome(how="failed", message=message), return_code=1)
+
+    def _change(self, parts: Parts) -> None:
+        """Show it: at once, unless something was shown just before."""
+        self._changed |= parts
+        if not self._changed or self._timer is not None:
+            return
+        wait = self._shown_at + self.pace_s - time.monotonic()
+        self._timer = self.set_timer(max(0.001, wait), self._show)
+
+    async def _show(self) -> None:
+        self._timer = None
+        self._shown_at = time.monotonic()
+        parts, self._changed = frozenset(self._changed), set()
+        if Part.PHASE in parts:
+            await self._show_phase()
+        for screen in self.screen_stack:
+            if (refresh := getattr(screen, "refresh_model", None)) is not None and screen.is_mounted:
+                cast("Callable[[Parts], None]", refresh)(parts)
+
+    async def _show_phase(self) -> None:
+        """A prepared call has a screen of its own until it begins."""
+        state = self.model.state
+        wanted = "check" if state is not None and state.phase == "ready" else "call"
+        names = [type(screen).__name__ for screen in self.screen_stack]
+        if SCREENS[wanted][1] in names:
+            return
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        await self.push_screen(make_screen(wanted))

@@ -1,0 +1,55 @@
+"""What all screens have in common: they show the app's model, ask through the app, and hold nothing themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen, Screen
+
+from tuiconf.tui.keymap import bindings
+
+if TYPE_CHECKING:
+    from tuiconf.tui.app import TuiconfApp
+    from tuiconf.tui.model import Parts
+
+R = TypeVar("R")
+
+
+class ModelScreen(Screen[R]):
+    """A whole screen that shows the call."""
+
+    AUTO_FOCUS: ClassVar[str | None] = ""
+
+    @property
+    def tui(self) -> TuiconfApp:
+        """The app, with its model."""
+        return cast("TuiconfApp", self.app)
+
+    def refresh_model(self, parts: Parts) -> None:
+        """These parts of the model have changed. Called at most a few times a second, and once when it is shown."""
+
+
+class Modal(ModalScreen[R]):
+    """A dialog over the call; Escape closes it with None. Its body is a container with the class `dialog`.
+
+    Muting works in all of them: whoever wants to be silent does not have to find the way back first.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Back", show=False), *bindings("mute")]
+
+    @property
+    def tui(self) -> TuiconfApp:
+        """The app, with its model."""
+        return cast("TuiconfApp", self.app)
+
+    def refresh_model(self, parts: Parts) -> None:
+        """These parts of the model have changed. Called at most a few times a second, and once when it is shown."""
+
+    async def action_mute(self) -> None:
+        """Mute, or be heard again."""
+        await self.tui.toggle_mute()
+
+    def action_close(self) -> None:
+        """Back to where one came from."""
+        self.dismiss(None)
