@@ -203,6 +203,26 @@ def test_a_knock_with_a_wrong_clock_is_denied_once_and_by_one() -> None:
     assert ann.names == ["Ann", "Ben"]
 
 
+def test_who_made_the_room_once_makes_it_again_as_its_host_where_nobody_is() -> None:
+    world = World()
+    ann = world.guest("Ann", founder=True)
+    world.run(10.0)
+    [joined] = ann.of(Joined)
+    assert joined.created
+    assert joined.me.host
+
+
+def test_who_made_the_room_once_is_let_in_like_anybody_where_someone_is() -> None:
+    world = World()
+    ben = world.guest("Ben")
+    world.run(10.0)
+    ann = world.guest("Ann", founder=True)
+    world.run(3.0)
+    agree([ann, ben])
+    [joined] = ann.of(Joined)
+    assert [person.host for person in joined.participants] == [False, False]
+
+
 def test_a_forged_denial_is_told_and_does_not_stop_the_knocking() -> None:
     world = World()
     stranger = world.stranger()

@@ -58,6 +58,7 @@ class Guest:
         identity: Identity,
         *,
         creator: bool,
+        founder: bool = False,
         rules: RoomRules = DEFAULT_RULES,
         recordable: bool = True,
     ) -> None:
@@ -69,6 +70,7 @@ class Guest:
             self.me,
             world.keys,
             creator=creator,
+            founder=founder,
             rules=rules,
             known=lambda fingerprint: fingerprint in self.known,
             recordable=recordable,
@@ -294,13 +296,14 @@ class World:
         name: str,
         *,
         creator: bool = False,
+        founder: bool = False,
         identity: Identity | None = None,
         rules: RoomRules = DEFAULT_RULES,
         recordable: bool = True,
     ) -> Guest:
         """Someone who comes with the link."""
         who = identity or Identity.create(name, self.rng)
-        guest = Guest(self, who, creator=creator, rules=rules, recordable=recordable)
+        guest = Guest(self, who, creator=creator, founder=founder, rules=rules, recordable=recordable)
         self.guests.append(guest)
         guest.connect()
         return guest

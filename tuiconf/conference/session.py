@@ -60,6 +60,7 @@ class Session:
     """One participant in one room.
 
     `creator` says that this participant makes the room, with these `rules`: it does not wait for anybody to let it in.
+    A `founder` made it once: it knocks, and where nobody is who could answer, it makes it again, as its host.
     `known(fingerprint)` is whether the user knows someone; asked often while somebody waits in the lobby.
     """
 
@@ -69,6 +70,7 @@ class Session:
         keys: LinkKeys,
         *,
         creator: bool,
+        founder: bool = False,
         rules: RoomRules = DEFAULT_RULES,
         known: Callable[[str], bool] = _nobody,
         recordable: bool = True,
@@ -77,6 +79,7 @@ class Session:
         self._hosting = Hosting(self._call)
         self._following = Following(self._call, self._hosting)
         self._creator = creator
+        self._hosts = creator or founder
         self._rules = rules
         self._lost_at: float | None = None  # `reconnecting` was told, and `reconnected` was not yet
 
@@ -398,7 +401,7 @@ class Session:
 
     def _create(self, at: Instant) -> list[Effect]:
         """Start the group: as its creator, or because nobody is here who could let us in."""
-        return self._become_member(Membership.create(self._call.me, at, host=self._creator, room=self._rules), at)
+        return self._become_member(Membership.create(self._call.me, at, host=self._hosts, room=self._rules), at)
 
     def _welcomed(self, message: wire.Welcome, at: Instant) -> list[Effect]:
         self._call.place.reached(message.seq, commit=True)
