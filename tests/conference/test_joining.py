@@ -206,7 +206,7 @@ def test_a_knock_with_a_wrong_clock_is_denied_once_and_by_one() -> None:
 def test_who_made_the_room_once_makes_it_again_as_its_host_where_nobody_is() -> None:
     world = World()
     ann = world.guest("Ann", founder=True)
-    world.run(10.0)
+    world.run(SOLITUDE_S + 2)
     [joined] = ann.of(Joined)
     assert joined.created
     assert joined.me.host
@@ -215,7 +215,7 @@ def test_who_made_the_room_once_makes_it_again_as_its_host_where_nobody_is() -> 
 def test_who_made_the_room_once_is_let_in_like_anybody_where_someone_is() -> None:
     world = World()
     ben = world.guest("Ben")
-    world.run(10.0)
+    world.run(SOLITUDE_S + 2)
     ann = world.guest("Ann", founder=True)
     world.run(3.0)
     agree([ann, ben])
