@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from tuiconf import paths
 from tuiconf.adapters.printing import escape_what_is_missing, print_to
-from tuiconf.adapters.standard_streams import occupy_closed
+from tuiconf.adapters.standard_streams import is_terminal, occupy_closed
 from tuiconf.errors import TuiconfError, UsageError
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 USAGE_EXIT: Final = 2
 FAILURE_EXIT: Final = 1
+
+# What is asked of the program itself, and not of a call.
+_ABOUT: Final = ("-h", "--help", "--version")
 
 # The commands whose --json is a line for each event.
 _CALLS: Final = ("host", "join", "attach")
@@ -48,7 +51,7 @@ def _parse_and_run(argv: Sequence[str] | None) -> int:
 
         argcomplete.autocomplete(parser)
     try:
-        args = parser.parse_args(argv)
+        args = parser.parse_args(_with_command(sys.argv[1:] if argv is None else argv))
     except SystemExit as stop:  # argparse has said why
         return stop.code if isinstance(stop.code, int) else USAGE_EXIT
     try:
@@ -59,6 +62,12 @@ def _parse_and_run(argv: Sequence[str] | None) -> int:
         raise
 
 
+def _with_command(argv: Sequence[str]) -> Sequence[str]:
+    """At a terminal `tuiconf` alone, or with options only, is the start screen."""
+    begins = not argv or (argv[0].startswith("-") and argv[0] not in _ABOUT)
+    return ["start", *argv] if begins and is_terminal(sys.stdin) else argv
+
+
 def _run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if args.command is None:
         parser.print_help()
@@ -67,22 +76,34 @@ def _run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     return run(args)
 
 
+def _start(args: argparse.Namespace) -> int:
+    from tuiconf.participant import start
+
+    return start.run(args)
+
+
+def _prepare(args: argparse.Namespace) -> int:
+    from tuiconf.participant.preparing import run_prepare
+
+    return run_prepare(args)
+
+
 def _call(args: argparse.Namespace) -> int:
-    from tuiconf.participant import run_call
+    from tuiconf.participant.calling import run_call
 
     return run_call(args)
 
 
 def _engine(args: argparse.Namespace) -> int:
-    from tuiconf.participant import run_engine
+    from tuiconf.participant.calling import run_engine
 
     return run_engine(args)
 
 
 def _attach(args: argparse.Namespace) -> int:
-    from tuiconf.participant import run_attach
+    from tuiconf.participant import start
 
-    return run_attach(args)
+    return start.attach(args)
 
 
 def _calls(args: argparse.Namespace) -> int:
@@ -137,6 +158,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print which version this is")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    start = commands.add_parser("start", help="choose a room at the terminal; the same as tuiconf alone")
+    _add_front_end_options(start)
+    _add_own_options(start)
+    start.set_defaults(run=_start, json=False)
     host = commands.add_parser("host", help="make a room on a relay, print its link, and join")
     host.add_argument("relay", metavar="'RELAY[:PORT][?pin=…]'", help="the relay, as it says when it starts")
     host.add_argument("--room", metavar="NAME", help="the room's name in the link (default: a random one)")
@@ -186,6 +211,7 @@ def _add_control(commands: Commands) -> None:
     attach = commands.add_parser("attach", help="pick up a call that runs on this machine")
     attach.add_argument("call", metavar="CALL", nargs="?", help="which, where several run")
     attach.add_argument("--json", action="store_true", help="events on standard output, one JSON object a line")
+    _add_front_end_options(attach)
     attach.set_defaults(run=_attach)
     ctl = commands.add_parser("ctl", help="do something with a call that runs on this machine")
     add_ctl_arguments(ctl)
@@ -194,26 +220,41 @@ def _add_control(commands: Commands) -> None:
     engine.add_argument("handoff", type=int)
     engine.add_argument("ready", type=int)
     engine.set_defaults(run=_engine)
+    prepare = commands.add_parser("prepare")  # no help: it is what the start screen starts calls with
+    prepare.add_argument("orders", type=int)
+    prepare.add_argument("answers", type=int)
+    _add_call_options(prepare)
+    prepare.set_defaults(run=_prepare)
 
 
-def _add_call_options(command: argparse.ArgumentParser) -> None:
+def _add_front_end_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--plain", action="store_true", help="lines only: for screen readers and simple terminals")
+    command.add_argument("--config", metavar="FILE", type=Path, help="settings (default: client.toml, see config/)")
+
+
+def _add_own_options(command: argparse.ArgumentParser) -> None:
+    """Who one is, how one sounds and what one hears."""
     from tuiconf.adapters.audio.specs import INPUT_HELP, OUTPUT_HELP
 
     command.add_argument("--name", help="how you are called in this call")
+    command.add_argument("--audio-in", metavar="SOURCE", help=f"your sound: {INPUT_HELP}".replace("%", "%%"))
+    command.add_argument("--audio-out", metavar="SINK", help=f"what you hear: {OUTPUT_HELP}".replace("%", "%%"))
+    command.add_argument("--quic", choices=("auto", "aioquic", "qh3"), help="which QUIC library")
+
+
+def _add_call_options(command: argparse.ArgumentParser) -> None:
+    _add_own_options(command)
+    _add_front_end_options(command)
     command.add_argument("--headless", action="store_true", help="nobody is at the keyboard: ask and read nothing")
     command.add_argument("--detach", action="store_true", help="return once in the call: tuiconf attach picks it up")
     command.add_argument("--stdio", action="store_true", help="be driven by JSON-RPC on standard input and output")
     command.add_argument("--wait", action="store_true", help="keep trying when the relay is not there at the start")
     command.add_argument("--log", choices=("json",), help="what happens as JSON on standard error, without names")
-    command.add_argument("--audio-in", metavar="SOURCE", help=f"your sound: {INPUT_HELP}".replace("%", "%%"))
-    command.add_argument("--audio-out", metavar="SINK", help=f"what you hear: {OUTPUT_HELP}".replace("%", "%%"))
     command.add_argument("--json", action="store_true", help="events on standard output, one JSON object a line")
     command.add_argument("--say", metavar="TEXT", action="append", default=[], help="a chat line to send after joining")
     command.add_argument(
         "--for", metavar="SECONDS", type=_seconds, dest="seconds", help="leave after so long in the call"
     )
-    command.add_argument("--config", metavar="FILE", type=Path, help="settings (default: client.toml, see config/)")
-    command.add_argument("--quic", choices=("auto", "aioquic", "qh3"), help="which QUIC library")
     command.add_argument("--eavesdrop-after-removal", action="store_true", help=argparse.SUPPRESS)
 
 

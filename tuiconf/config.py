@@ -101,6 +101,7 @@ class Call(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     # Two minutes to come back after a connection was lost.
     stay_without_terminal_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 120.0
+    remember_rooms: bool = True
 
 
 Key = Annotated[str, msgspec.Meta(pattern=r"^([^\s\x00-\x1f\x7f]|((ctrl|alt|shift)\+)*[a-z][a-z0-9_]*)$")]

@@ -321,7 +321,11 @@ class World:
 
     def command(self, module: str, *arguments: str, home: str = "somebody", **keywords: Any) -> Process:
         """Any of our commands."""
-        process = Process(python_module(module, *arguments), home=self.folder / home, **keywords)
+        return self.command_line(*python_module(module, *arguments), home=home, **keywords)
+
+    def command_line(self, *command: str, home: str = "somebody", **keywords: Any) -> Process:
+        """Any command at all."""
+        process = Process(command, home=self.folder / home, **keywords)
         self._processes.append(process)
         return process
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from tuiconf.adapters import private_files
 from tuiconf.adapters.private_files import FileError, NotPrivate
 from tuiconf.crypto.primitives import Random
@@ -22,6 +24,7 @@ from tuiconf.identity.key_file import (
     MODERATE,
     Cost,
     KeyFileError,
+    PlainKey,
     SealedKey,
     WrongPassphrase,
     encode_plain,
@@ -180,6 +183,29 @@ def _ask_on_terminal(prompt: str) -> str:
     except EOFError as error:
         print(file=sys.stderr)  # noqa: T201 - what is said next does not go behind the prompt
         raise IdentityError("no passphrase was typed") from error
+
+
+class _Format(msgspec.Struct, frozen=True, kw_only=True):
+    """What kind of file it is, without the key in it."""
+
+    format: str
+
+
+def is_sealed(path: Path) -> bool | None:
+    """Whether a passphrase will be needed for the identity in `path`; None where there is none yet.
+
+    Raises:
+        IdentityError: it is not an identity.
+        FileError: it cannot be read.
+    """
+    data = private_files.read(path, max_bytes=MAX_FILE_BYTES, secret=True)
+    if data is None:
+        return None
+    try:
+        kind = msgspec.json.decode(data, type=_Format).format
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise IdentityError(f"{path} is not an identity; it was left as it is") from error
+    return kind != PlainKey.__struct_config__.tag
 
 
 def given_passphrase(environ: Mapping[str, str]) -> str | None:

@@ -14,7 +14,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import Final
+from typing import Final, TextIO
 
 # A command is a line somebody types; a pipe that sends no newline is not kept for ever.
 MAX_LINE_BYTES: Final = 1 << 14
@@ -41,6 +41,11 @@ def occupy_closed() -> None:
     if sys.stderr is None:
         # Printing to None would print to standard output, where a program reads.
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - for as long as the process runs
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person may look at it, or type."""
+    return stream is not None and stream.isatty()
 
 
 def stdin_is_open() -> bool:

@@ -1,0 +1,88 @@
+"""The terminal interface as a process: on the person's terminal, and with nothing loaded that only an engine needs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from tuiconf import config, paths
+from tuiconf.adapters.standard_streams import occupy_closed
+from tuiconf.config import Tui
+from tuiconf.control.calls import find_call, socket_path
+from tuiconf.control.client import ControlClient
+from tuiconf.participant.launcher import ProcessLauncher
+from tuiconf.tui.app import TuiconfApp
+from tuiconf.tui.launcher import Control, Launcher
+from tuiconf.tui.outcome import Outcome
+from tuiconf.tui.terminal import Terminal
+
+# Told to end: as when a person says so. A hang-up is none: whoever lost a terminal may come back to the call, which
+# sees the connection end.
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+def run_start(args: argparse.Namespace) -> int:
+    """From the start screen to the end of a call; the exit code.
+
+    Raises:
+        TuiconfError: the identity or the settings cannot be used.
+    """
+    occupy_closed()
+    return asyncio.run(_start(args))
+
+
+def run_attach(args: argparse.Namespace) -> int:
+    """The interface of a call that runs, or is prepared; the exit code.
+
+    Raises:
+        UsageError: there is no such call, or the settings cannot be used.
+    """
+    occupy_closed()
+    call = find_call(args.call)
+    return asyncio.run(_show(call, _settings(args), launcher=None))
+
+
+async def _start(args: argparse.Namespace) -> int:
+    settings = _settings(args)
+    launcher = ProcessLauncher(args)
+    try:
+        await launcher.begin()
+        return await _show(None, settings, launcher=launcher)
+    finally:
+        launcher.close()
+
+
+async def _show(call: str | None, settings: Tui, *, launcher: Launcher | None) -> int:
+    app = TuiconfApp(
+        call=call, connect=_connect, launcher=launcher, settings=settings, terminal=Terminal.of_this_process()
+    )
+    with _signals(lambda: app.end()):
+        outcome = await app.run_async() or Outcome(how="quit")
+    if outcome.message:
+        print(outcome.message, file=sys.stderr, flush=True)  # noqa: T201
+    return app.return_code or outcome.exit_code
+
+
+def _settings(args: argparse.Namespace) -> Tui:
+    return config.load(args.config or paths.config_file(), must_exist=args.config is not None).tui
+
+
+async def _connect(call: str) -> Control:
+    return await ControlClient.connect(socket_path(call))
+
+
+@contextlib.contextmanager
+def _signals(leave: Callable[[], None]) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, leave)
+    try:
+        yield
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
