@@ -48,6 +48,11 @@ def identity_file(environ: Mapping[str, str] = os.environ) -> Path:
     return data_dir(environ) / "identity.json"
 
 
+def peers_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """The identities that were met in calls, and which of them were verified."""
+    return data_dir(environ) / "known_peers"
+
+
 def config_file(environ: Mapping[str, str] = os.environ) -> Path:
     """The settings."""
     return config_dir(environ) / "client.toml"

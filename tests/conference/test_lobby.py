@@ -6,6 +6,7 @@ import pytest
 
 from relay_quic import wire
 from tests.conference.world import Guest, World, agree
+from tuiconf.conference.acquaintances import NobodyKnown
 from tuiconf.conference.attendance import VANISH_S
 from tuiconf.conference.callers import DENIED_S, MAX_DENIED, Callers, caller_ref
 from tuiconf.conference.events import Failed, Knocked, KnockEnded, ParticipantJoined, PolicyChanged, Waiting
@@ -383,7 +384,7 @@ def test_only_those_with_the_right_can_even_ask_to() -> None:
 
 
 def test_those_denied_are_remembered_up_to_a_number() -> None:
-    callers = Callers(lambda _: False)
+    callers = Callers(lambda _: False, NobodyKnown())
     for number in range(3 * MAX_DENIED):
         callers.denied(caller_ref(number.to_bytes(32, "big")), float(number))
     assert len(callers._denied) == MAX_DENIED

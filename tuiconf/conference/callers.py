@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from msgspec import structs
 
+from tuiconf.conference.acquaintances import Judge
 from tuiconf.conference.content import CALLER_REF_CHARACTERS
 from tuiconf.conference.door import Knocker
 from tuiconf.conference.events import Caller, Event, Knocked, KnockEnded
@@ -18,6 +19,7 @@ from tuiconf.conference.refusals import NoSuchCaller
 from tuiconf.conference.roster import name_in
 from tuiconf.crypto.primitives import sha256
 from tuiconf.identity.keys import fingerprint
+from tuiconf.identity.trust import Trust
 
 # One who was denied is not shown again for so long: they go on knocking. Longer, and a mistake is harder to undo.
 DENIED_S: Final = 600.0
@@ -51,10 +53,15 @@ class _Admission:
 
 
 class Callers:
-    """Who waits. `known(fingerprint)` says whether our user knows someone."""
+    """Who waits. `judge` says who someone is to our user, `allowed(fingerprint)` whom the user lets in in any case.
 
-    def __init__(self, known: Callable[[str], bool]) -> None:
-        self._known = known
+    Whoever was only met before waits like a stranger: else the link, in the wrong hands, and having been in one call
+    would be enough to come in.
+    """
+
+    def __init__(self, allowed: Callable[[str], bool], judge: Judge) -> None:
+        self._allowed = allowed
+        self._judge = judge
         self._told: dict[bytes, _Told] = {}  # by key, in the order they came
         self._admitted: dict[bytes, _Admission] = {}
         self._denied: OrderedDict[str, float] = OrderedDict()  # by reference, until when
@@ -79,7 +86,13 @@ class Callers:
             return False
         if key in policy.hosts or self.admitted_at(who) is not None:
             return True
-        return policy.lobby is Lobby.UNKNOWN and caller_ref(key) not in self._denied and self._known(fingerprint(key))
+        if policy.lobby is not Lobby.UNKNOWN or caller_ref(key) in self._denied:
+            return False
+        return self._is_known(key, self._judge.judge(key, _name(who)))
+
+    def waiting_keys(self) -> tuple[tuple[bytes, Caller], ...]:
+        """The same, by key."""
+        return tuple((key, told.caller) for key, told in self._told.items() if key not in self._admitted)
 
     def admitted_at(self, who: Knocker) -> float | None:
         """When our user let this one in, under this name."""
@@ -155,18 +168,28 @@ class Callers:
         raise NoSuchCaller("nobody of that reference waits in the lobby")
 
     def _refreshed(self, told: _Told, who: Knocker) -> _Told:
-        """They knock from elsewhere, or our user knows them by now."""
-        known = self._known(told.caller.fingerprint)
-        if known is told.caller.known and who.connections == told.connections:
+        """They knock from elsewhere, or are someone else to our user by now."""
+        trust = self._judge.judge(who.key, told.caller.name)
+        caller = structs.replace(told.caller, trust=trust, known=self._is_known(who.key, trust))
+        if caller == told.caller and who.connections == told.connections:
             return told
-        return replace(told, caller=structs.replace(told.caller, known=known), connections=who.connections)
+        return replace(told, caller=caller, connections=who.connections)
 
     def _tell(self, who: Knocker) -> _Told:
-        mark = fingerprint(who.key)
+        name = _name(who)
+        trust = self._judge.judge(who.key, name)
         caller = Caller(
             ref=caller_ref(who.key),
-            name=name_in(who.key_package.identity, who.key),
-            fingerprint=mark,
-            known=self._known(mark),
+            name=name,
+            fingerprint=fingerprint(who.key),
+            known=self._is_known(who.key, trust),
+            trust=trust,
         )
         return _Told(caller=caller, identity=who.key_package.identity, connections=who.connections)
+
+    def _is_known(self, key: bytes, trust: Trust) -> bool:
+        return trust == "verified" or self._allowed(fingerprint(key))
+
+
+def _name(who: Knocker) -> str:
+    return name_in(who.key_package.identity, who.key)

@@ -144,7 +144,7 @@ class Following:
         membership, changes = self._call.member, staged.changes
         committer = membership.roster.by_leaf[staged.committer].key
         was_host = membership.is_host
-        events = membership.adopt(staged, gone=self._call.is_gone)
+        events = membership.adopt(staged, at, gone=self._call.is_gone)
         if staged.committer != membership.own_leaf:
             membership.heard(committer, epoch=staged.epoch)
         self._call.statuses.forget(removed.member.signature_key for removed in changes.removed)

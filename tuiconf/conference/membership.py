@@ -5,11 +5,12 @@ Pure. `Membership` changes only by `adopt`, after the commit has been checked; a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tuiconf.conference import rules
+from tuiconf.conference.acquaintances import Judge, NobodyKnown
 from tuiconf.conference.content import NOTHING_SAID, Status
 from tuiconf.conference.effects import InstallKeys
 from tuiconf.conference.events import (
@@ -28,7 +29,7 @@ from tuiconf.conference.welcomer import welcomer
 from tuiconf.crypto.media_keys import BASE_KEY_BYTES, BASE_KEY_LABEL, MAX_LEAVES
 from tuiconf.crypto.mls import Group, KeyPackage, KeyPackageBundle, Member, Removed, Staged
 from tuiconf.crypto.primitives import Random
-from tuiconf.identity.code import security_code
+from tuiconf.identity.code import room_words, security_code
 from tuiconf.identity.credential import Credential, encode_credential
 from tuiconf.identity.keys import Identity
 from tuiconf.identity.link import PSK_ID
@@ -48,11 +49,15 @@ class Instant:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Self:
-    """Who this participant is, and what the link gives: all that is needed to create or join the group."""
+    """Who this participant is, and what the link gives: all that is needed to create or join the group.
+
+    `judge` says who the others are to this participant, which changes nothing of what the group does.
+    """
 
     identity: Identity
     psk: bytes
     rng: Random
+    judge: Judge = field(default_factory=NobodyKnown)
 
     @property
     def credential(self) -> bytes:
@@ -177,6 +182,15 @@ class Membership:
         """Equal for all who are in the same group at the same epoch, and only for them."""
         return security_code(self.group.epoch_authenticator)
 
+    @property
+    def room_words(self) -> tuple[int, ...]:
+        """The same in the numbers of 8 words."""
+        return room_words(self.group.epoch_authenticator)
+
+    def meet(self, people: Iterable[Participant], at: Instant) -> None:
+        """These are here now, as far as our user's memory is concerned. To be called before anyone is told of them."""
+        self._me.judge.meet(((who.key, who.name) for who in people), unix=at.unix)
+
     def install_keys(self, *, removal: bool, new_group: bool = False) -> InstallKeys:
         """This epoch's media keys."""
         return InstallKeys(
@@ -194,7 +208,8 @@ class Membership:
 
     def person(self, who: Participant) -> Person:
         """As shown to people."""
-        return who.as_person(self.policy.hosts)
+        trust = "self" if who.key == self.own_key else self._me.judge.judge(who.key, who.name)
+        return who.as_person(self.policy.hosts, trust)
 
     @property
     def me(self) -> Person:
@@ -259,7 +274,7 @@ class Membership:
             now=int(at.unix),
         )
 
-    def adopt(self, staged: Staged, *, gone: Callable[[int], bool]) -> list[Event]:
+    def adopt(self, staged: Staged, at: Instant, *, gone: Callable[[int], bool]) -> list[Event]:
         """Move to the epoch of a checked commit.
 
         Returns the events about those who came and went, and about the policy; whoever is replaced by a new leaf of
@@ -275,6 +290,7 @@ class Membership:
         ]
         were = {who.key: who for who in self.roster.by_leaf.values()} if changes.added else {}
         people = [_coming(person_of(added.member, since=staged.epoch), were) for added in changes.added]
+        self.meet(people, at)
         silent = [who for who in people if who.key in were and were[who.key].status != NOTHING_SAID]
         self.group = staged.merge()
         self.roster.replace((removed.member.leaf for removed in changes.removed), people, epoch=self.epoch)

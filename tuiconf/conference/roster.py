@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tuiconf.conference.content import NOTHING_SAID, Status
-from tuiconf.conference.events import Person
+from tuiconf.conference.events import Person, Trust
 from tuiconf.crypto.mls import KeyPackage, Member
 from tuiconf.errors import RemoteProtocolError
 from tuiconf.identity.credential import CredentialError, parse_credential
@@ -42,13 +42,14 @@ class Participant:
     here_exactly: bool
     status: Status = NOTHING_SAID
 
-    def as_person(self, hosts: frozenset[bytes]) -> Person:
+    def as_person(self, hosts: frozenset[bytes], trust: Trust) -> Person:
         """As shown to people."""
         return Person(
             leaf=self.leaf,
             name=self.name,
             fingerprint=fingerprint(self.key),
             host=self.key in hosts,
+            trust=trust,
             muted=self.status.muted,
             hand=self.status.hand,
             recording=self.status.recording,

@@ -61,7 +61,8 @@ class Session:
 
     `creator` says that this participant makes the room, with these `rules`: it does not wait for anybody to let it in.
     A `founder` made it once: it knocks, and where nobody is who could answer, it makes it again, as its host.
-    `known(fingerprint)` is whether the user knows someone; asked often while somebody waits in the lobby.
+    `known(fingerprint)` is whether the user lets someone in unseen, besides those whom `me.judge` calls verified;
+    asked often while somebody waits in the lobby.
     """
 
     def __init__(
@@ -102,6 +103,11 @@ class Session:
     def callers(self) -> tuple[Caller, ...]:
         """Those who wait to be let in, if that is ours to decide."""
         return self._call.callers.waiting() if self._call.phase is Phase.MEMBER else ()
+
+    @property
+    def waiting(self) -> tuple[tuple[bytes, Caller], ...]:
+        """The same, each with the key they have proven to have."""
+        return self._call.callers.waiting_keys() if self._call.phase is Phase.MEMBER else ()
 
     @property
     def status(self) -> content.Status:
@@ -429,6 +435,7 @@ class Session:
         before = self._call.membership
         new_group = before is None or before.group_id != membership.group_id
         membership.set_status(self.status)
+        membership.meet(membership.roster.by_leaf.values(), at)
         told: list[Effect]
         if before is None:
             told = [Emit(event=membership.joined_event())]

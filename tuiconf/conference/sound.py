@@ -141,6 +141,9 @@ class Sound:
         self.level_dbfs = SILENCE_DBFS
         self.volumes: dict[int, Volume] = {}
         """How each leaf is heard here, where it is not as it comes."""
+        self.silenced: frozenset[int] = frozenset()
+        """The leaves of whom nothing is heard here, by whoever listens. A recording of the call has them all the same:
+        it is about what was said, and each voice is in a file of its own."""
         self.tape: Tape | None = None
 
     # --- keys
@@ -316,9 +319,10 @@ class Sound:
             voice.frame = None
             pcm, kind = voice.receiver.pull(now=now)
             if pcm is not None:
-                voice.frame = pcm
                 voice.level_dbfs = rms_dbfs(pcm)
                 voice.detector.update(voice.level_dbfs, now=now)
+            if pcm is not None and leaf not in self.silenced:
+                voice.frame = pcm
                 if (volume := self.volumes.get(leaf)) is not None:
                     pcm = pcm * np.float32(volume.gain)
                 sounds.append(pcm)

@@ -77,7 +77,7 @@ class Call:
         self.entered_at = 0.0
         self.away_s = 0.0  # how long we were without a connection the last time
         # what waits
-        self.callers = Callers(known)
+        self.callers = Callers(known, me.judge)
         self.commits = Commits(self.attendance, self.callers)
         self.outbox = Outbox()
         self.say_after = 0.0

@@ -145,6 +145,11 @@ class Engine:
         if after != Volume():
             self._sound.volumes[leaf] = after
 
+    def follow_trust(self) -> None:
+        """Who people are to our user has changed: whom it is not sure of is not heard, and whom it is, is."""
+        self._remember_people()
+        self._perform(self._session.handle_timer(_instant()))  # those who wait may not have to any more
+
     def levels(self) -> tuple[tuple[int, float, bool] | None, list[tuple[int, float, bool]]]:
         """(leaf, level in dBFS, speaking) of this participant, None while outside, and of those who are heard.
 
@@ -434,6 +439,7 @@ class Engine:
         membership = self._session.membership
         people = membership.people() if membership is not None else ()
         self._people = {who.leaf: (who.name, who.fingerprint) for who in people}
+        self._sound.silenced = frozenset(who.leaf for who in people if who.trust == "changed")
 
     def _watch_undecryptable(self, total: int) -> None:
         """A change of state, not a line for each frame."""
