@@ -82,7 +82,6 @@ class _Worker:
         self._target = target
         self._report = report
         self._waiting: deque[Message] = deque()
-        self._busy = False
         self._more = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 from datetime import UTC, datetime
 from typing import Final
 
-from tuiconf.adapters.printing import print_to
+from tuiconf.adapters.printing import OutputLost, print_to
 from tuiconf.adapters.systemd import ServiceManager
 from tuiconf.errors import TuiconfError
 from tuiconf.meeting.attendance_log import AttendanceLog
@@ -155,4 +156,6 @@ def _say(text: str) -> None:
 
 
 def _report(text: str) -> None:
-    print_to(sys.stderr, f"tuiconf: {text}\n")
+    """What went wrong, for whoever looks. That nobody does must not stop a hook, or a meeting."""
+    with contextlib.suppress(OutputLost):
+        print_to(sys.stderr, f"tuiconf: {text}\n")
