@@ -58,6 +58,7 @@ class FakeService:
         self.hold_streams = asyncio.Event()
         self.hold_streams.set()
         self.unreadable: set[str] = set()
+        self.ears_free = True  # whether one more may listen
         self._paths: dict[int, str] = {}
 
     # --- for tests
@@ -118,6 +119,8 @@ class FakeService:
                 return self._play(path)
             case schema.SoundIn(participant=int() as leaf) if leaf not in [who.leaf for who in self.people]:
                 raise ControlError(ErrorNumber.REFUSED, "there is nobody of that name", code="no_such_participant")
+            case schema.SoundIn() if not self.ears_free:
+                raise ControlError(ErrorNumber.REFUSED, "too many streams of sound are open", code="too_many_streams")
             case schema.RecordStart() | schema.RecordStop():
                 return RecordingChanged(active=isinstance(request, schema.RecordStart), folder="somewhere")
             case schema.Leave():

@@ -170,3 +170,22 @@ async def test_whoever_takes_somebodys_leaf_is_listened_to_as_well(engine: FakeE
         text = home / "minutes.txt"
         await until(lambda: "Mara: 0" in text.read_text() and "Next: 0" in text.read_text())
     assert engine.service.of(schema.Leave) == []
+
+
+async def test_whoever_cannot_be_heard_for_now_is_asked_for_now_and_then_and_told_of_once(
+    engine: FakeEngine, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine has only so many ears. A minutes bot that asked at once again would start transcribers without end."""
+    engine.service.ears_free = False
+    bot = minutes_bot(home, "import sys; sys.stdin.read()")
+    text, asked = home / "minutes.txt", engine.service.of
+    async with bot:
+        await until(lambda: "too many streams" in text.read_text())
+        await until(lambda: "Mara" in text.read_text())
+        assert len(asked(schema.SoundIn)) == 1
+        monkeypatch.setattr(minutes, "AGAIN_S", 0)
+        engine.service.joined(Person(leaf=2, name="Ben", fingerprint="ben", host=False))
+        await until(lambda: len(asked(schema.SoundIn)) >= 4)
+        engine.service.ears_free = True
+        await until(lambda: engine.service.taps)
+    assert [line.count("too many streams") for line in text.read_text().splitlines()] == [1, 1]

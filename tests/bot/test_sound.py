@@ -167,9 +167,11 @@ async def test_an_engine_that_is_killed_ends_a_play(waiting: str, engine: FakeEn
 
 async def test_a_blocked_loop_does_not_hold_up_an_array(engine: FakeEngine, faults: Faults) -> None:
     """The engine here lives in the same loop, so only what is beyond the loop is measured: the kernel's buffer."""
+    engine.service.hold_streams.clear()  # or all of it could have been sent before anybody looked
     async with a_bot(faults) as bot:
         playing = asyncio.create_task(bot.play(np.zeros(48_000 * 5, np.float32)))
         await until(lambda: engine.service.streams)
+        engine.service.hold_streams.set()
         time.sleep(0.3)  # noqa: ASYNC251 - what this is about
         assert await playing
     assert len(engine.service.sent[0]) == 2 * 48_000 * 5

@@ -56,6 +56,8 @@ MAX_LINE_BYTES: Final = 4096
 LAST_WORDS_S: Final = 20.0
 
 RESTART_S: Final = 1.0
+# An engine refuses to be listened to by too many at once: in a room of a hundred, say. One who goes makes place.
+AGAIN_S: Final = 30
 
 CHAT_LINES: Final = 20
 
@@ -81,6 +83,7 @@ class Minutes:
         self.settings = bot.config.own_settings(Settings)
         self.last: collections.deque[str] = collections.deque(maxlen=CHAT_LINES)
         self.listening: set[tuple[int, str]] = set()  # leaf and fingerprint: a leaf may be somebody else's later
+        self.refused: set[tuple[int, str]] = set()  # of those, whom the engine does not let us hear for now
         self.path = bot.config.resolve(self.settings.file)
         try:
             self.path.touch(mode=0o600)  # what was said is nobody else's business
@@ -99,6 +102,7 @@ class Minutes:
         """Listen to everyone who is here, and was not listened to yet. Newcomers are told what goes on."""
         state = await self.bot.state_get()
         others = [who for who in state.participants if state.me is not None and who.leaf != state.me.leaf]
+        self.refused &= {(who.leaf, who.fingerprint) for who in others}
         for who in others:
             if (who.leaf, who.fingerprint) not in self.listening:
                 self.listening.add((who.leaf, who.fingerprint))
@@ -108,16 +112,30 @@ class Minutes:
 
     async def listen_to(self, who: events.Person) -> None:
         """Until they leave; then their transcriber may finish its sentence."""
-        speaker = Speaker(self, who.name)
+        speaker, them, refused = Speaker(self, who.name), (who.leaf, who.fingerprint), False
         try:
             await speaker.hear(self.bot.audio_in(who.leaf))
         except ControlError as error:
-            self.write(who.name, f"({error})")
+            refused = True
+            if them not in self.refused:
+                self.refused.add(them)
+                self.write(who.name, f"({error})")
         finally:
-            self.listening.discard((who.leaf, who.fingerprint))
+            if not refused:
+                self.listening.discard(them)
+                self.refused.discard(them)
             await speaker.finish()
+        if refused:
+            await self.wait()
+            self.listening.discard(them)
         if self.bot.in_call:
             await self.look_around()  # whoever came to their place in the meantime
+
+    async def wait(self) -> None:
+        """Some time, or until the call is over."""
+        for _ in range(AGAIN_S):
+            if self.bot.in_call:
+                await asyncio.sleep(1)
 
     def show(self, message: events.ChatReceived, argument: str) -> str:
         """The last lines."""
