@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +192,11 @@ async def test_the_age_program_opens_it_too(tmp_path: Path, libopus: Opus, speak
     assert score(speakers[0].words[:144_000], read(out)) > 0.85
 
 
-@pytest.mark.parametrize("recipient", ["", "age1nonsense", "ssh-ed25519 AAAA", str(KEY), "-----BEGIN"])
+@pytest.mark.parametrize(
+    "recipient",
+    ["", "age1nonsense", "ssh-ed25519 AAAA", str(KEY), "-----BEGIN"],
+    ids=["nothing", "nonsense", "ssh", "secret", "pem"],
+)
 async def test_what_is_no_age_recipient_is_refused_at_once(tmp_path: Path, libopus: Opus, recipient: str) -> None:
     with pytest.raises(RecipientError) as caught:
         await Recording.start(RecordingOptions(folder=tmp_path, encrypt_to=recipient), opus=libopus, unix=UNIX, now=NOW)
@@ -246,6 +251,34 @@ asyncio.run(main())
 """
 
 
+CLEAR_KILLS = ("soon", "later", "in the end")
+SEALED_KILLS = ("soon, sealed", "later, sealed", "in the end, sealed")
+# In seconds of the tests; the call goes four times as fast.
+_KILL_AFTER_S = {
+    "soon": (0.3, 2.0),
+    "later": (2.0, 5.0),
+    "in the end": (6.0, 6.0),
+    "soon, sealed": (2.5, 4.0),
+    "later, sealed": (5.0, 7.0),
+    "in the end, sealed": (9.0, 9.0),
+}
+
+Killed = dict[str, tuple[Path, float]]
+"""Of each kill the recording, and which second of the call it came in."""
+
+
+@pytest.fixture(scope="module")
+def kills(tmp_path_factory: pytest.TempPathFactory) -> Killed:
+    """All of them beside each other: what they take is time."""
+
+    def kill(when: str) -> tuple[Path, float]:
+        recipient = str(KEY.to_public()) if when in SEALED_KILLS else ""
+        return killed(tmp_path_factory.mktemp("killed"), recipient, random.uniform(*_KILL_AFTER_S[when]))
+
+    with ThreadPoolExecutor(len(_KILL_AFTER_S)) as threads:
+        return dict(zip(_KILL_AFTER_S, threads.map(kill, _KILL_AFTER_S), strict=True))
+
+
 def killed(folder: Path, recipient: str, after: float) -> tuple[Path, float]:
     """The recording, and which second of the call it was killed in."""
     with subprocess.Popen(
@@ -258,9 +291,9 @@ def killed(folder: Path, recipient: str, after: float) -> tuple[Path, float]:
         return path, float(process.stdout.read().split()[-1])
 
 
-@pytest.mark.parametrize("after", [random.uniform(0.3, 2), random.uniform(2, 5), 6.0])
-def test_after_kill_9_everything_plays_up_to_the_last_moments(tmp_path: Path, after: float) -> None:
-    folder, at = killed(tmp_path, "", after)
+@pytest.mark.parametrize("when", CLEAR_KILLS)
+def test_after_kill_9_everything_plays_up_to_the_last_moments(kills: Killed, when: str) -> None:
+    folder, at = kills[when]
     about = sidecar(folder)
     assert not about["ended"] and about["seconds"] >= at - 8
     tracks = sorted(folder.glob("0*.opus"))
@@ -271,9 +304,9 @@ def test_after_kill_9_everything_plays_up_to_the_last_moments(tmp_path: Path, af
             read(path)
 
 
-@pytest.mark.parametrize("after", [random.uniform(2.5, 4), random.uniform(5, 7), 9.0])
-def test_after_kill_9_an_encrypted_recording_opens_but_for_five_seconds(tmp_path: Path, after: float) -> None:
-    folder, at = killed(tmp_path, str(KEY.to_public()), after)
+@pytest.mark.parametrize("when", SEALED_KILLS)
+def test_after_kill_9_an_encrypted_recording_opens_but_for_five_seconds(kills: Killed, when: str) -> None:
+    folder, at = kills[when]
     assert not json.loads(decrypt(folder / "recording.json.age"))["ended"]
     main, tail = folder / "01-adaabbbb.opus.age", folder / "01-adaabbbb.tail.opus.age"
     plain = decrypt(tail)
@@ -341,7 +374,7 @@ def full_disk(path: Path) -> Iterator[Path]:
             subprocess.run(["umount", mount], check=True)
 
 
-@pytest.mark.parametrize("recipient", [None, str(KEY.to_public())])
+@pytest.mark.parametrize("recipient", [None, str(KEY.to_public())], ids=["plain", "sealed"])
 async def test_a_full_disk_ends_the_recording_with_one_error_and_nothing_else(
     tmp_path: Path, libopus: Opus, recipient: str | None
 ) -> None:
@@ -379,13 +412,14 @@ async def test_more_voices_than_files_take_turns(
     tmp_path: Path, libopus: Opus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tuiconf.adapters.recording.writer.MAX_OPEN", 2)
+    monkeypatch.setattr(recorder_module, "TICK_S", 0.02)  # as often in the time of this call, which goes faster
     speakers = [
         Speaker(name="ada", words=words(2), begin=0, pauses=((1, 40),)),
         Speaker(name="bob", words=words(2), begin=1),
         Speaker(name="cyd", words=words(2), begin=20),
     ]
     recording = await Recording.start(RecordingOptions(folder=tmp_path), opus=libopus, unix=UNIX, now=NOW)
-    await record(recording, send(speakers, libopus), seconds=44, speed=3)
+    await record(recording, send(speakers, libopus), seconds=44, speed=20)
     await recording.close()
     participants = sidecar(recording.path)["participants"]
     assert [len(participant["parts"]) for participant in participants] == [2, 1, 1]
