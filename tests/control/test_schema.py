@@ -35,6 +35,10 @@ REQUIRED: dict[str, dict[str, object]] = {
     "mute_request": {"participant": "abcd"},
     "lobby.set": {"lobby": "unknown"},
     "allow.set": {"fingerprints": []},
+    "peers.show": {"peer": "Bo"},
+    "peers.verify": {"peer": "abcd", "how": "room_code", "matches": False, "epoch": 7},
+    "peers.accept": {"peer": 3},
+    "peers.forget": {"peer": "Bo"},
 }
 
 

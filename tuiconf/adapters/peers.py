@@ -70,7 +70,7 @@ def format_peers(pins: Pins, before: str = "") -> str:
 
 
 class PeersFile:
-    """The file at `path`. Other processes write to it as well: what happened is applied to whatever they have left there.
+    """The file at `path`. Other processes write to it, too: what happened is applied to whatever they have left there.
 
     Blocks: on the disk, and on other processes that write.
     """

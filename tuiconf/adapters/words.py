@@ -1,4 +1,4 @@
-"""The words that room codes are read aloud in: the English list of BIP-39, whose words differ in their first four letters."""
+"""The words that room codes are read aloud in: the English list of BIP-39. No two begin with the same four letters."""
 
 from __future__ import annotations
 

@@ -14,8 +14,12 @@ from typing import Final, Literal
 from tuiconf.errors import TuiconfError
 from tuiconf.identity.keys import fingerprint
 
-Trust = Literal["self", "new", "known", "verified", "changed"]
-"""What this participant knows of an identity. The last four are never merged."""
+Standing = Literal["new", "known", "verified", "changed"]
+"""What our user knows of somebody else: never met before; met; met and verified; or not who the name stood for. Four
+states that are never merged, in whatever is made of them."""
+
+Trust = Literal["self"] | Standing
+"""The same of anybody."""
 
 How = Literal["room_code", "safety_number", "fingerprint"]
 """What two people compared."""
@@ -65,7 +69,7 @@ class Pin:
         object.__setattr__(self, "fingerprint", fingerprint(self.key))
 
     @property
-    def trust(self) -> Trust:
+    def trust(self) -> Literal["known", "verified", "changed"]:
         """What is known of it under the name it had."""
         if self.finding is None:
             return "known"
@@ -149,8 +153,8 @@ class Pins:
         """The others who are called that, or what looks like it."""
         return [self._by_key[other] for other in sorted(self._by_look.get(look(name), ())) if other != key]
 
-    def trust(self, key: bytes, name: str) -> Trust:
-        """What is known of someone with this key who goes by this name; never `self`.
+    def trust(self, key: bytes, name: str) -> Standing:
+        """What is known of someone with this key who goes by this name.
 
         One rule for the name: it may be taken by a key that is pinned under it already, and by any if nobody else's is.
         So a name is taken from its owner neither by a stranger nor by someone who is known under another.
