@@ -1,0 +1,1 @@
+"""What terminals send, and what is sent to them."""
