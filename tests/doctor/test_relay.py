@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,11 @@ from tests.e2e.processes import Relay, World
 from tuiconf import paths
 from tuiconf.doctor import udp
 from tuiconf.identity.link import format_pin, new_link, parse_relay
+
+Program = Callable[[bytes], bytes | None]
+"""What listens at a UDP port: it answers a datagram, or swallows it."""
+
+Found = dict[Program, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +38,12 @@ def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    return Home(tmp_path, {"PULSE_SERVER": f"unix:{tmp_path}/none"})
+    return without_sound(tmp_path)
+
+
+def without_sound(folder: Path) -> Home:
+    """Somewhere to run where no sound server is found."""
+    return Home(folder, {"PULSE_SERVER": f"unix:{folder}/none"})
 
 
 def examined(home: Home, relay: str, *options: str) -> dict[str, Any]:
@@ -45,8 +56,8 @@ def examined(home: Home, relay: str, *options: str) -> dict[str, Any]:
 
 
 @contextmanager
-def udp_port(answer: Callable[[bytes], bytes] | None) -> Iterator[int]:
-    """A program at a UDP port; it swallows what comes, or answers each datagram."""
+def udp_port(program: Program) -> Iterator[int]:
+    """That program at a UDP port."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
         opened.bind(("127.0.0.1", 0))
 
@@ -55,8 +66,9 @@ def udp_port(answer: Callable[[bytes], bytes] | None) -> Iterator[int]:
                 data, where = opened.recvfrom(4096)
                 if data == b"end":
                     return
+                answer = program(data)
                 if answer is not None:
-                    opened.sendto(answer(data), where)
+                    opened.sendto(answer, where)
 
         serving = threading.Thread(target=serve)
         serving.start()
@@ -66,6 +78,40 @@ def udp_port(answer: Callable[[bytes], bytes] | None) -> Iterator[int]:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stopping:
                 stopping.sendto(b"end", opened.getsockname())
             serving.join()
+
+
+def swallow(data: bytes) -> bytes | None:
+    return None
+
+
+def greet(data: bytes) -> bytes | None:
+    return b"220 hello"
+
+
+def echo(data: bytes) -> bytes | None:
+    return data
+
+
+def negotiate(data: bytes, *, destination: bytes | None = None) -> bytes | None:
+    """A Version Negotiation packet for the question; nothing else is understood."""
+    if data[:1] == b"\xc0" and data[1:5] == b"\x1a\x2a\x3a\x4a":
+        theirs, mine = data[6:14], data[15:23]
+        return b"\x80" + bytes(4) + b"\x08" + (destination or mine) + b"\x08" + theirs + b"\x00\x00\x00\x01"
+    return b""
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
+    """What is found about programs that are no relay. Each is waited for in vain, all beside each other."""
+    programs: list[Program] = [swallow, greet, echo, negotiate]
+
+    def examine(program: Program) -> dict[str, Any]:
+        with udp_port(program) as port:
+            finding = examined(without_sound(tmp_path_factory.mktemp("home")), f"127.0.0.1:{port}")
+        return {**finding, "port": port}
+
+    with ThreadPoolExecutor(len(programs)) as threads:
+        return dict(zip(programs, threads.map(examine, programs), strict=True))
 
 
 def free_port() -> int:
@@ -134,27 +180,22 @@ def test_a_closed_port_is_told_from_a_silent_one(home: Home) -> None:
     assert (finding["level"], finding["code"], finding["exit"]) == ("problem", "port_closed", 1)
 
 
-def test_a_port_that_swallows_while_the_machine_answers_tcp_is_blocked_udp(home: Home) -> None:
-    with udp_port(None) as port:  # and a TCP connection there is refused, which is an answer
-        finding = examined(home, f"127.0.0.1:{port}")
+def test_a_port_that_swallows_while_the_machine_answers_tcp_is_blocked_udp(found: Found) -> None:
+    finding = found[swallow]  # and a TCP connection there is refused, which is an answer
     assert (finding["level"], finding["code"], finding["exit"]) == ("problem", "udp_blocked", 1)
-    assert finding["command"] == f"sudo ufw allow {port}/udp"
+    assert finding["command"] == f"sudo ufw allow {finding['port']}/udp"
 
 
-def test_another_program_is_told_from_a_relay(home: Home) -> None:
-    with udp_port(lambda data: b"220 hello") as port:
-        assert examined(home, f"127.0.0.1:{port}")["code"] == "not_quic"
+def test_another_program_is_told_from_a_relay(found: Found) -> None:
+    assert found[greet]["code"] == "not_quic"
 
 
-def test_a_quic_server_that_takes_no_connection_is_not_a_relay(home: Home) -> None:
-    with udp_port(_negotiate) as port:
-        finding = examined(home, f"127.0.0.1:{port}")
-    assert (finding["level"], finding["code"]) == ("problem", "not_a_relay")
+def test_a_quic_server_that_takes_no_connection_is_not_a_relay(found: Found) -> None:
+    assert (found[negotiate]["level"], found[negotiate]["code"]) == ("problem", "not_a_relay")
 
 
-def test_an_echo_is_not_an_answer(home: Home) -> None:
-    with udp_port(lambda data: data) as port:
-        assert examined(home, f"127.0.0.1:{port}")["code"] == "not_quic"
+def test_an_echo_is_not_an_answer(found: Found) -> None:
+    assert found[echo]["code"] == "not_quic"
 
 
 def test_a_name_that_means_nothing_is_told(home: Home) -> None:
@@ -172,10 +213,10 @@ def test_what_is_no_relay_is_a_usage_error_before_anything_is_done(typed: str, h
 async def test_lost_pings_are_counted_and_the_others_measured() -> None:
     seen = 0
 
-    def every_second(data: bytes) -> bytes:
+    def every_second(data: bytes) -> bytes | None:
         nonlocal seen
         seen += 1
-        return _negotiate(data) if seen % 2 else _negotiate(data, destination=bytes(8))
+        return negotiate(data) if seen % 2 else negotiate(data, destination=bytes(8))
 
     with udp_port(every_second) as port:
         address = udp.Address(family=socket.AF_INET, socket_address=("127.0.0.1", port))
@@ -189,11 +230,3 @@ async def test_a_refusal_ends_the_asking_at_once() -> None:
     async with asyncio.timeout(udp.ANSWER_S / 2):
         heard = await udp.ask(address)
     assert heard.refused and not heard.quic
-
-
-def _negotiate(data: bytes, *, destination: bytes | None = None) -> bytes:
-    """A Version Negotiation packet for the question; nothing else is understood."""
-    if data[:1] == b"\xc0" and data[1:5] == b"\x1a\x2a\x3a\x4a":
-        theirs, mine = data[6:14], data[15:23]
-        return b"\x80" + bytes(4) + b"\x08" + (destination or mine) + b"\x08" + theirs + b"\x00\x00\x00\x01"
-    return b""

@@ -156,6 +156,7 @@ async def test_messages_that_never_end_hold_little_and_nobody_up(
 async def test_incomplete_messages_of_many_are_bounded_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, client_library: Library, relay_library: Library
 ) -> None:
+    monkeypatch.setattr(server, "TICK_S", 0.05)
     monkeypatch.setattr(server, "MAX_RELAY_HELD_BYTES", 100_000)
     async with a_live_relay(tmp_path, relay_library) as relay, _a_call(relay, client_library) as (one, two):
         attackers = [LiveClient() for _ in range(5)]

@@ -176,6 +176,7 @@ async def test_who_does_not_enter_properly_is_told_and_closed(
 async def test_who_never_enters_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, client_library: Library, relay_library: Library
 ) -> None:
+    monkeypatch.setattr(server, "TICK_S", 0.05)
     monkeypatch.setattr(server, "ENTER_WITHIN_S", 0.0)
     async with a_live_relay(tmp_path, relay_library) as relay:
         silent, halting = LiveClient(), LiveClient()
@@ -360,6 +361,7 @@ async def test_who_does_not_read_has_to_reconnect_and_nobody_else_notices(
 async def test_when_all_that_is_unread_is_too_much_the_most_stuck_has_to_reconnect(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, client_library: Library, relay_library: Library
 ) -> None:
+    monkeypatch.setattr(server, "TICK_S", 0.05)
     monkeypatch.setattr(server, "MAX_RELAY_HELD_BYTES", 150_000)
     async with a_live_relay(tmp_path, relay_library) as relay:
         line = Line()
