@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -248,6 +249,15 @@ def _add_call_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--headless", action="store_true", help="nobody is at the keyboard: ask and read nothing")
     command.add_argument("--detach", action="store_true", help="return once in the call: tuiconf attach picks it up")
     command.add_argument("--stdio", action="store_true", help="be driven by JSON-RPC on standard input and output")
+    command.add_argument("--muted", action="store_true", help="begin muted, and be shown so to the others")
+    command.add_argument(
+        "--stay",
+        metavar="SECONDS",
+        type=_stay,
+        nargs="?",
+        const=math.inf,
+        help="when the terminal is lost stay so long, muted, for tuiconf attach (without a number: forever)",
+    )
     command.add_argument("--wait", action="store_true", help="keep trying when the relay is not there at the start")
     command.add_argument("--log", choices=("json",), help="what happens as JSON on standard error, without names")
     command.add_argument("--json", action="store_true", help="events on standard output, one JSON object a line")
@@ -284,6 +294,10 @@ def _seconds(text: str) -> float:
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
     return value
+
+
+def _stay(text: str) -> float:
+    return math.inf if text == "forever" else _seconds(text)
 
 
 def _identity(args: argparse.Namespace) -> int:

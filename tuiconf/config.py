@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -39,6 +40,7 @@ class Audio(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     input: str = SOUND_CARD
     output: str = SOUND_CARD
+    voice_activation: bool = False
     bitrate: Literal[16_000, 24_000, 32_000] = 32_000
     complexity: Annotated[int, msgspec.Meta(ge=0, le=10)] | None = None
     repeat: (
@@ -100,7 +102,13 @@ class Call(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How calls go."""
 
     # Two minutes to come back after a connection was lost.
-    stay_without_terminal_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 120.0
+    stay_without_terminal_s: Literal["forever"] | Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 120.0
+
+    @property
+    def stay_s(self) -> float:
+        """How long, as a number: infinite for ever."""
+        return math.inf if isinstance(self.stay_without_terminal_s, str) else self.stay_without_terminal_s
+
     remember_rooms: bool = True
 
 

@@ -142,7 +142,7 @@ async def _ask(call: str, request: AnyRequest) -> int:
         if isinstance(request, schema.Subscribe):
             async for envelope in client.events():
                 print_to(sys.stdout, msgspec.json.encode(envelope).decode() + "\n")
-        elif isinstance(request, schema.PushToTalkDown):
+        elif isinstance(request, schema.PushToTalkDown) and request.hold_s is None:
             await _hold_key(client)
     except ControlError as error:
         # As a client of the socket sees it, too: `code` is what scripts match on.

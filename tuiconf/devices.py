@@ -38,7 +38,7 @@ def as_json(found: Sequence[Device]) -> str:
     shown = {
         f"{direction}s": [
             {
-                "spec": None if device.selector is None else f"device:{device.selector}",
+                "spec": device.spec,
                 "name": device.name,
                 "channels": device.channels,
                 "default": device.default,
@@ -68,11 +68,11 @@ def _line(device: Device, option: str) -> str:
     from tuiconf.lines import visible  # brings the engine with it, which the other commands need not wait for
 
     notes = ["default"] if device.default else []
-    if device.selector is None:
+    if device.spec is None:
         notes.append("cannot be told apart from another of this name")
         typed = visible(device.name)
     else:
-        typed = f"{option} {shlex.quote(visible(f'device:{device.selector}'))}"
+        typed = f"{option} {shlex.quote(visible(device.spec))}"
         if not device.stable:
             notes.append("its number may be another one after a reboot")
     return f"{typed}  ({'; '.join(notes)})" if notes else typed

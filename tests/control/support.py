@@ -39,16 +39,13 @@ class Nobody:
     """The side of a call at which nobody sits: bots are no people."""
 
     over = False
+    prepared = False
 
     def mute(self, muted: bool) -> None:
         """Nobody is muted."""
 
-    def hold_back(self) -> bool:
+    def hold_back(self, held: bool) -> None:
         """Nothing is held back."""
-        return False
-
-    def go_ahead(self) -> None:
-        """So nothing goes ahead."""
 
     def talk(self, down: bool) -> None:
         """Nobody talks."""
@@ -69,7 +66,7 @@ class NothingService:
         self.contained: list[Exception] = []
         self.front_ends = FrontEnds(self, stay_s=0.05)
         self.told: list[str] = []
-        self.talking = False
+        self.talking = self.held_back = False
         self.tap = Tap(None)
         self.stream = Stream()
         self.link = "x" * 10_000
@@ -87,15 +84,15 @@ class NothingService:
     # --- what depends on who sits there
 
     over = False
+    prepared = False
 
     def mute(self, muted: bool) -> None:
         self.told.append(f"mute {muted}")
 
-    def hold_back(self) -> bool:
-        return True
-
-    def go_ahead(self) -> None:
-        self.told.append("go ahead")
+    def hold_back(self, held: bool) -> None:
+        if held is not self.held_back:
+            self.held_back = held
+            self.told.append(f"hold back {held}")
 
     def talk(self, down: bool) -> None:
         self.talking = down

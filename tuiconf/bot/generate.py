@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from tuiconf.control import events
 from tuiconf.control.schema import METHODS, AnyRequest
 
 # What belongs to a connection, and is done by `Bot` itself.
@@ -76,7 +77,8 @@ def _docstring(kind: type[AnyRequest]) -> str:
 
 
 def _result(kind: type) -> str:
-    return f"{kind.__module__.rsplit('.', 1)[1]}.{kind.__name__}"
+    module = "events" if kind.__module__ == events.__name__ else "schema"  # which has those of its parts as well
+    return f"{module}.{kind.__name__}"
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str:

@@ -61,9 +61,9 @@ class Methods(ABC):
         """Send what the input gives."""
         return await self.call(schema.Unmute())
 
-    async def ptt_down(self) -> schema.Done:
-        """Be live although muted, until `ptt.up` or until this connection ends."""
-        return await self.call(schema.PushToTalkDown())
+    async def ptt_down(self, *, hold_s: float | None = None) -> schema.Done:
+        """Be live although muted, until `ptt.up` or until this connection ends, and for two minutes at most."""
+        return await self.call(schema.PushToTalkDown(hold_s=hold_s))
 
     async def ptt_up(self) -> schema.Done:
         """The key is up again. From a connection whose key is not down: every key is."""
@@ -83,6 +83,7 @@ class Methods(ABC):
         input: str | None = None,
         output: str | None = None,
         gain_db: float | None = None,
+        voice_activation: bool | None = None,
         participant: int | str | None = None,
         volume_db: float | None = None,
         muted: bool | None = None,
@@ -92,7 +93,13 @@ class Methods(ABC):
         """
         return await self.call(
             schema.AudioSet(
-                input=input, output=output, gain_db=gain_db, participant=participant, volume_db=volume_db, muted=muted
+                input=input,
+                output=output,
+                gain_db=gain_db,
+                voice_activation=voice_activation,
+                participant=participant,
+                volume_db=volume_db,
+                muted=muted,
             )
         )
 
@@ -117,6 +124,53 @@ class Methods(ABC):
     async def record_stop(self) -> events.RecordingChanged:
         """Stop recording; answered when the files are closed."""
         return await self.call(schema.RecordStop())
+
+    async def join(self, *, muted: bool = False) -> schema.Done:
+        """Begin a call that was prepared (`phase` is `ready`): until then nothing was sent, and nobody was asked."""
+        return await self.call(schema.Join(muted=muted))
+
+    async def devices_get(self) -> schema.Devices:
+        """The sound devices."""
+        return await self.call(schema.GetDevices())
+
+    async def devices_test(self) -> schema.Done:
+        """Play three notes to one's own output, from the beginning if they are being played; nobody else hears them."""
+        return await self.call(schema.TryOutput())
+
+    async def stats_history(self) -> schema.History:
+        """How the call has been, second by second: what a front end that comes later draws."""
+        return await self.call(schema.GetHistory())
+
+    async def code_get(self) -> schema.RoomCode:
+        """What is read aloud to see that all are in one group, with nobody in between."""
+        return await self.call(schema.GetRoomCode())
+
+    async def peers_list(self) -> schema.Peers:
+        """The identities that this participant has met."""
+        return await self.call(schema.ListPeers())
+
+    async def peers_show(self, *, peer: int | str) -> schema.PeerShown:
+        """One identity, of someone in the call or in the store. It has a safety number with this participant."""
+        return await self.call(schema.ShowPeer(peer=peer))
+
+    async def peers_verify(
+        self,
+        *,
+        peer: int | str,
+        how: Literal["room_code", "safety_number", "fingerprint"],
+        matches: bool = True,
+        epoch: int | None = None,
+    ) -> schema.Done:
+        """A person has compared, and it matches; or it does not, which makes them `changed` until `peers.accept`."""
+        return await self.call(schema.VerifyPeer(peer=peer, how=how, matches=matches, epoch=epoch))
+
+    async def peers_accept(self, *, peer: int | str) -> schema.Done:
+        """Someone who is `changed` is heard again: as known, and not verified."""
+        return await self.call(schema.AcceptPeer(peer=peer))
+
+    async def peers_forget(self, *, peer: int | str) -> schema.Done:
+        """As if they had never been met."""
+        return await self.call(schema.ForgetPeer(peer=peer))
 
     async def admit(self, *, caller: str) -> schema.Done:
         """Let in someone who waits: the `ref` of a caller, or their name where only one is called that."""

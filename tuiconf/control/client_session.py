@@ -113,8 +113,10 @@ class ClientSession:
                 self._service.front_ends.attach(self)
             case Detach():
                 self._service.front_ends.detach(self, wanted=True)
-            case PushToTalkDown() | PushToTalkUp():
-                self._service.front_ends.push_to_talk(self, down=isinstance(request, PushToTalkDown))
+            case PushToTalkDown(hold_s=hold_s):
+                self._service.front_ends.push_to_talk(self, down=True, hold_s=hold_s)
+            case PushToTalkUp():
+                self._service.front_ends.push_to_talk(self, down=False)
             case _:
                 return await self._service.do(request)
         return Done()

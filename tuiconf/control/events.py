@@ -45,6 +45,7 @@ __all__ = [
     "ChatReceived",
     "ChatSent",
     "CommitRefused",
+    "Connecting",
     "Eavesdropped",
     "Envelope",
     "EpochChanged",
@@ -88,7 +89,11 @@ class ChatSent(Event, frozen=True, kw_only=True, tag="chat_sent"):
 
 
 class AudioChanged(Event, frozen=True, kw_only=True, tag="audio_changed"):
-    """What is sent and heard has changed: `live` says whether anything of the input is sent now."""
+    """What is sent and heard has changed. `live`: the input is sent now, all of it or, with `voice_activation`, speech.
+
+    With `voice_activation` silence is sent in between, as many packets of the same size: that it is silence, the others
+    hear, and the relay does not see. A talk key that is down (`push_to_talk`) sends all of the input.
+    """
 
     live: bool
     muted: bool
@@ -101,7 +106,10 @@ class AudioChanged(Event, frozen=True, kw_only=True, tag="audio_changed"):
 
 
 class Level(msgspec.Struct, frozen=True, kw_only=True):
-    """How loud one participant is now."""
+    """How loud one participant is now: one's own level is that of what is sent.
+
+    Before a prepared call begins there are no leaves: `leaf` is -1 then, and the level that of the input.
+    """
 
     leaf: int
     dbfs: float
@@ -141,6 +149,10 @@ class Ready(Event, frozen=True, kw_only=True, tag="ready"):
     """All is prepared, and nothing was sent: the call begins with the method `join`."""
 
 
+class Connecting(Event, frozen=True, kw_only=True, tag="connecting"):
+    """A call that was prepared has begun: the relay is being asked. `waiting` or `joined` follows, or why not."""
+
+
 class TrustChanged(Event, frozen=True, kw_only=True, tag="trust_changed"):
     """A person decided about an identity, here or in another call: who someone in this one is to us, as of now."""
 
@@ -163,6 +175,7 @@ CallEvent = (
     | ChatReceived
     | ChatSent
     | CommitRefused
+    | Connecting
     | Eavesdropped
     | EpochChanged
     | EventsMissed

@@ -40,7 +40,8 @@ class History:
     """The events of one call, and its subscribers."""
 
     seq: int = 0
-    on_subscribed: Callable[[], None] = lambda: None
+    on_subscribers: Callable[[], None] = lambda: None
+    """Called when there is one more, or one less."""
     _ts: float = 0.0
     _epoch: int | None = None
     _forgotten: int = 0  # the number of the last event that is no longer kept
@@ -52,6 +53,11 @@ class History:
     def chat(self) -> tuple[ChatLine, ...]:
         """The last lines of chat."""
         return tuple(self._chat)
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody is told anything."""
+        return bool(self._subscriptions)
 
     @property
     def levels_wanted(self) -> bool:
@@ -80,7 +86,7 @@ class History:
     def subscribe(self, subscription: Subscription) -> None:
         """Tell this one from now on."""
         self._subscriptions.append(subscription)
-        self.on_subscribed()
+        self.on_subscribers()
 
     def repeat(self, subscription: Subscription, since: int) -> None:
         """Tell this one what is kept of after `since`, and that it missed what no longer is."""
@@ -94,7 +100,10 @@ class History:
 
     def unsubscribe(self, outbox: Outbox) -> None:
         """Tell the client with this outbox nothing more."""
-        self._subscriptions = [other for other in self._subscriptions if other.outbox is not outbox]
+        others = [other for other in self._subscriptions if other.outbox is not outbox]
+        if len(others) < len(self._subscriptions):
+            self._subscriptions = others
+            self.on_subscribers()
 
     def missed(self, seq: int, events: int, levels: int) -> bytes:
         """The line that says how many events were left out, up to the number `seq`."""
@@ -124,4 +133,5 @@ def _chat_line(event: ChatReceived | ChatSent, ts: float) -> ChatLine:
         fingerprint=who.fingerprint,
         own=isinstance(event, ChatSent),
         text=event.text,
+        trust=who.trust,
     )

@@ -10,7 +10,8 @@ from tuiconf.control.requests import Done, Request, Result
 class Join(Request[Done], frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Begin a call that was prepared (`phase` is `ready`): until then nothing was sent, and nobody was asked.
 
-    `muted`: join without being heard.
+    `muted`: join without being heard; without it one is heard, unless `mute` was said before. If the output cannot be
+    opened (`audio`), the call has not begun: choose another, and join again.
     """
 
     method = "join"
@@ -41,6 +42,16 @@ class GetDevices(Request[Devices], frozen=True, kw_only=True, forbid_unknown_fie
 
     method = "devices.get"
     result = Devices
+
+
+class TryOutput(Request[Done], frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Play three notes to one's own output, from the beginning if they are being played; nobody else hears them.
+
+    Before the call has begun the output is opened for it, and closed again.
+    """
+
+    method = "devices.test"
+    result = Done
 
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True):

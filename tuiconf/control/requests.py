@@ -16,6 +16,10 @@ Decibels = Annotated[float, msgspec.Meta(ge=-60.0, le=24.0)]
 Participant = Annotated[int, msgspec.Meta(ge=0, le=(1 << 32) - 1)] | ShortText
 """A participant: the number of their leaf, their whole name, or the beginning of their fingerprint."""
 
+# A talk key that is down for longer has something lying on it, or nobody heard that it went up: a microphone that is
+# hot by surprise. Whoever speaks for longer than this presses again.
+MAX_HOLD_S: Final = 120.0
+
 # What fits into one line (`rpc.MAX_LINE_BYTES`); more belong into the settings.
 MAX_ALLOWED: Final = 1024
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from tuiconf.conference.events import AudioStats, Caller, Person, PolicyChanged
+from tuiconf.conference.events import AudioStats, Caller, Person, PolicyChanged, Trust
 from tuiconf.config import Fingerprint
 from tuiconf.control.events import AudioChanged, Envelope, RecordingChanged
 from tuiconf.control.preparing import Device as Device
@@ -21,8 +21,10 @@ from tuiconf.control.preparing import GetHistory as GetHistory
 from tuiconf.control.preparing import History as History
 from tuiconf.control.preparing import Join as Join
 from tuiconf.control.preparing import Moment as Moment
+from tuiconf.control.preparing import TryOutput as TryOutput
 from tuiconf.control.requests import MAX_ALLOWED as MAX_ALLOWED
 from tuiconf.control.requests import MAX_CHAT_CHARACTERS as MAX_CHAT_CHARACTERS
+from tuiconf.control.requests import MAX_HOLD_S as MAX_HOLD_S
 from tuiconf.control.requests import ChatText as ChatText
 from tuiconf.control.requests import Decibels as Decibels
 from tuiconf.control.requests import Done as Done
@@ -66,7 +68,7 @@ class SayHello(Request[Hello], frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ChatLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of chat that was said since this participant joined; `own`: by itself."""
+    """A line of chat that was said since this participant joined; `own`: by itself. `trust`: as it was then."""
 
     ts: float
     leaf: int
@@ -74,6 +76,7 @@ class ChatLine(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str
     own: bool
     text: str
+    trust: Trust = "new"
 
     def __repr__(self) -> str:
         return "<ChatLine>"
@@ -256,10 +259,16 @@ class Unmute(Request[Done], frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class PushToTalkDown(Request[Done], frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Be live although muted, until `ptt.up` or until this connection ends."""
+    """Be live although muted, until `ptt.up` or until this connection ends, and for two minutes at most.
+
+    With `hold_s`: until `ptt.up`, or for so many seconds, also when this connection ends before. So a switch whose
+    processes end at once cannot leave the microphone on, should its `ptt.up` be lost. Said again, it begins anew.
+    """
 
     method = "ptt.down"
     result = Done
+
+    hold_s: Annotated[float, msgspec.Meta(gt=0.0, le=MAX_HOLD_S)] | None = None
 
 
 class PushToTalkUp(Request[Done], frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -459,7 +468,7 @@ METHODS: Final[Mapping[str, type[AnyRequest]]] = {
         *(Leave, ChatSend, HandRaise, HandLower, GetRoster, GetStats),
         *(Mute, Unmute, PushToTalkDown, PushToTalkUp, Deafen, Undeafen, AudioSet, Play, PlayStop, SoundIn, SoundOut),
         *(RecordStart, RecordStop),
-        *(Join, GetDevices, GetHistory),
+        *(Join, GetDevices, TryOutput, GetHistory),
         *(GetRoomCode, ListPeers, ShowPeer, VerifyPeer, AcceptPeer, ForgetPeer),
         *(Admit, Deny, Remove, Lock, Unlock, LobbySet, AllowSet, HandOver, MuteRequest),
     )

@@ -12,10 +12,7 @@ from typing import Final, Literal, Protocol, cast
 
 import msgspec
 
-from tuiconf.adapters.audio import AudioSpecError, Kind, open_sink, open_source, parse_input, parse_output
-from tuiconf.adapters.process_figures import figures
 from tuiconf.conference.events import (
-    AudioStats,
     Caller,
     Event,
     Failed,
@@ -30,14 +27,15 @@ from tuiconf.conference.events import (
 )
 from tuiconf.config import Call
 from tuiconf.control import schema
-from tuiconf.control.events import AudioChanged, CallEvent, ChatSent, Level, Levels, Notice, Played
+from tuiconf.control.device_check import AlreadyBegun, DeviceCheck
+from tuiconf.control.events import CallEvent, ChatSent, Connecting, Level, Levels, Notice
 from tuiconf.control.front_ends import FrontEnds
 from tuiconf.control.history import History
 from tuiconf.control.people import leaf_of, ref_of
 from tuiconf.control.recorder import CallRecorder
-from tuiconf.control.rpc import ControlError, ErrorNumber
 from tuiconf.control.schema import AnyRequest, Done
-from tuiconf.control.streams import read_sent, write_heard
+from tuiconf.control.sound import CallSound
+from tuiconf.control.statistics import Statistics
 from tuiconf.engine import Engine
 from tuiconf.errors import LocalProtocolError
 
@@ -61,7 +59,7 @@ class About:
     pid: int
     link: Callable[[], str]
     # A person whose terminal is gone may come back by another; nobody else can know that they are not there.
-    stay_without_terminal_s: float = Call().stay_without_terminal_s
+    stay_s: float = Call().stay_s
 
 
 class Desk(Protocol):
@@ -83,28 +81,30 @@ class CallService:
         """`front_end` is told every event as well, first: a front end in this process needs no socket."""
         self.watched = asyncio.Event()
         """Somebody is told what happens."""
-        self.history = History(on_subscribed=self.watched.set)
+        self.history = History(on_subscribers=self._subscribers_changed)
         self.allowed: frozenset[str] = frozenset()
         """Fingerprints of those whom clients say this participant knows."""
         self._about = about
         self._front_end = front_end
         self._engine: Engine | None = None
         self._recorder: CallRecorder | None = None
+        self._sound: CallSound | None = None
+        self._check: DeviceCheck | None = None
         self._desks: tuple[Desk, ...] = ()
         self._phase: _Phase = "connecting"
         self._since: float | None = None
-        self._began = time.monotonic()
-        self._stats: AudioStats | None = None
-        self._reconnections = 0
-        self.front_ends = FrontEnds(self, stay_s=about.stay_without_terminal_s)
-        self._play_number = 0  # of what was played last: one thing at a time is
-        self._is_playing = False
+        self._statistics = Statistics()
+        self.front_ends = FrontEnds(self, stay_s=about.stay_s)
         self._faults: set[str] = set()
         self._levels: asyncio.TimerHandle | None = None
 
-    def serve(self, engine: Engine, recorder: CallRecorder, *desks: Desk) -> None:
-        """From now on there is a call to do things with."""
-        self._engine, self._recorder, self._desks = engine, recorder, desks
+    def serve(self, engine: Engine, recorder: CallRecorder, *desks: Desk, check: DeviceCheck | None = None) -> None:
+        """From now on there is a call to do things with. `check`: it is only prepared, and begins with `join`."""
+        self._engine, self._recorder, self._check = engine, recorder, check
+        self._sound = CallSound(engine, check, leaf=self._leaf, on_event=self.on_event)
+        self._desks = (self._sound, *desks)
+        if check is not None:
+            self._phase = "ready"
 
     # --- what happens
 
@@ -125,11 +125,13 @@ class CallService:
 
     def played(self, path: str, finished: bool) -> None:
         """What was played is over."""
-        self._is_playing = False
-        self.on_event(Played(number=self._play_number, path=path, finished=finished))
+        self._call_sound.played(path, finished)
 
     def _follow(self, event: Event) -> None:
+        self._statistics.happened(event)
         match event:
+            case Connecting():
+                self._phase = "connecting"
             case Waiting():
                 self._phase = "waiting"
             case Joined():
@@ -137,11 +139,9 @@ class CallService:
             case Reconnecting():
                 self._phase = "reconnecting"
             case Reconnected():
-                self._phase, self._reconnections = "joined", self._reconnections + 1
+                self._phase = "joined"
             case Left():
                 self._phase = "left"
-            case AudioStats():
-                self._stats = event
             case MuteRequested():
                 self.mute(True)
             case ParticipantLeft(participant=who) if self._engine is not None:
@@ -164,28 +164,22 @@ class CallService:
         """Whether the call has ended."""
         return self._phase == "left"
 
+    @property
+    def prepared(self) -> bool:
+        """Whether the call has not begun: nobody is in it."""
+        return self._phase == "ready"
+
     def mute(self, muted: bool) -> None:
         """Send nothing, and tell everyone so; or again what there is."""
-        self._call.outgoing.muted = muted
-        self._audio_changed()
-        self._show_muted()
+        self._call_sound.mute(muted)
 
-    def hold_back(self) -> bool:
-        """Send nothing for now; False when nothing would be sent anyway."""
-        outgoing = self._call.outgoing
-        held, outgoing.muted = not outgoing.muted, True
-        return held
-
-    def go_ahead(self) -> None:
-        """Send what was held back."""
-        self._call.outgoing.muted = False
+    def hold_back(self, held: bool) -> None:
+        """Send nothing, whatever else is said, until somebody is there to decide about it."""
+        self._call_sound.hold_back(held)
 
     def talk(self, down: bool) -> None:
         """A talk key is down, or all are up."""
-        outgoing = self._call.outgoing
-        if outgoing.push_to_talk is not down:
-            outgoing.push_to_talk = down
-            self._audio_changed()
+        self._call_sound.talk(down)
 
     def leave(self) -> None:
         """Leave the call."""
@@ -208,13 +202,19 @@ class CallService:
             raise LocalProtocolError("the call has not begun")
         return self._engine
 
+    @property
+    def _call_sound(self) -> CallSound:
+        if self._sound is None:
+            raise LocalProtocolError("the call has not begun")
+        return self._sound
+
     async def do(self, request: AnyRequest) -> msgspec.Struct:
         """Do what a request says.
 
         Raises:
             TuiconfError: it cannot be done; `code` says why.
         """
-        for do in (self._tell, self._talk, self._switch, self._decide):
+        for do in (self._tell, self._statistics.do, self._talk, self._decide):
             if (result := do(request)) is not None:
                 return result
         for desk in self._desks:
@@ -232,8 +232,6 @@ class CallService:
                 return schema.Link(link=self._about.link())
             case schema.GetRoster():
                 return schema.Roster(epoch=self._epoch, participants=self._people, callers=self._callers)
-            case schema.GetStats():
-                return self._statistics()
             case _:
                 return None
 
@@ -248,22 +246,6 @@ class CallService:
                 engine.ask(lambda session, at: session.set_status(at, hand=True))
             case schema.HandLower():
                 engine.ask(lambda session, at: session.set_status(at, hand=False))
-            case schema.PlayStop():
-                engine.outgoing.stop_playing()
-            case _:
-                return None
-        return Done()
-
-    def _switch(self, request: AnyRequest) -> msgspec.Struct | None:
-        match request:
-            case schema.Mute():
-                self.mute(True)
-            case schema.Unmute():
-                self.mute(False)
-            case schema.Deafen():
-                self._deafen(True)
-            case schema.Undeafen():
-                self._deafen(False)
             case _:
                 return None
         return Done()
@@ -296,21 +278,12 @@ class CallService:
 
     async def _do_slowly(self, request: AnyRequest) -> msgspec.Struct:
         match request:
-            case schema.AudioSet():
-                return await self._set_audio(request)
-            case schema.Play(path=path):
-                spec = parse_input(path)
-                if spec.kind is Kind.STANDARD:
-                    raise AudioSpecError("standard input is not the engine's to play: name a file or a command")
-                await self._call.outgoing.play(open_source(spec), path)  # tells the end of what was played before
-                self._play_number, self._is_playing = self._play_number + 1, True
-                return schema.Playing(number=self._play_number)
+            case schema.Join(muted=muted):
+                await self._join(muted=muted)
             case schema.RecordStart():
                 return await self._recording.start(request)
             case schema.RecordStop():
                 return await self._recording.stop("stopped")
-            case schema.SoundIn() | schema.SoundOut():
-                self._check_stream(request)
             case _:
                 raise LocalProtocolError(f"{request.method} belongs to a connection")
         return Done()
@@ -321,85 +294,31 @@ class CallService:
             raise LocalProtocolError("the call has not begun")
         return self._recorder
 
+    async def _join(self, *, muted: bool) -> None:
+        """Whoever joins muted stays so, whatever becomes of it."""
+        if self._check is None:
+            raise AlreadyBegun("the call has begun already")
+        if muted:
+            self.mute(True)
+        await self._check.begin(self._call)
+        self.on_event(Connecting())
+
     # --- sound
-
-    def _deafen(self, deafened: bool) -> None:
-        self._call.outgoing.deafened = self._call.incoming.deafened = deafened
-        self._audio_changed()
-        self._show_muted()
-
-    def _show_muted(self) -> None:
-        """To the others, too. A talk key that goes up and down is not worth a message each time."""
-        outgoing = self._call.outgoing
-        self._call.ask(lambda session, at: session.set_status(at, muted=outgoing.muted or outgoing.deafened))
-
-    def _audio_changed(self) -> None:
-        self.on_event(self._audio())
-
-    def _audio(self) -> AudioChanged:
-        outgoing, incoming = self._call.outgoing, self._call.incoming
-        return AudioChanged(
-            live=outgoing.live,
-            muted=outgoing.muted,
-            push_to_talk=outgoing.push_to_talk,
-            deafened=outgoing.deafened,
-            input=readable(outgoing.input_name),
-            output=readable(incoming.output_name),
-            gain_db=outgoing.gain_db,
-        )
-
-    async def _set_audio(self, request: schema.AudioSet) -> AudioChanged:
-        """All of it or, where something cannot be, nothing after that."""
-        outgoing, incoming = self._call.outgoing, self._call.incoming
-        if request.participant is not None:
-            self._call.set_volume(self._leaf(request.participant), volume_db=request.volume_db, muted=request.muted)
-        elif request.volume_db is not None or request.muted is not None:
-            raise AudioSpecError("volume_db and muted are of a participant: name one")
-        if request.input is not None:
-            source = parse_input(request.input)
-            if source.kind is Kind.STANDARD:
-                raise AudioSpecError("standard input is given when the call begins, or not at all")
-            await outgoing.set_input(open_source(source), request.input)
-        if request.output is not None:
-            sink = parse_output(request.output)
-            if sink.kind is Kind.STANDARD:
-                raise AudioSpecError("standard output is given when the call begins, or not at all")
-            await incoming.set_output(open_sink(sink), request.output)
-        if request.gain_db is not None:
-            outgoing.gain_db = request.gain_db
-        self._audio_changed()
-        return self._audio()
-
-    def _check_stream(self, request: schema.SoundIn | schema.SoundOut) -> None:
-        if isinstance(request, schema.SoundIn) and request.participant is not None:
-            self._leaf(request.participant)
-        self._check_free(request)
-
-    def _check_free(self, request: schema.SoundIn | schema.SoundOut) -> None:
-        taps = isinstance(request, schema.SoundIn)
-        if not (self._call.incoming.taps_free if taps else self._call.outgoing.streams_free):
-            raise ControlError(ErrorNumber.REFUSED, "too many streams of sound are open", code="too_many_streams")
 
     async def stream_in(self, request: schema.SoundIn, writer: asyncio.StreamWriter) -> None:
         """Write what is heard until the client is gone, or the participant is."""
-        leaf = self._leaf(request.participant) if request.participant is not None else None
-        self._check_free(request)  # others may have come since it was answered
-        incoming = self._call.incoming
-        tap = incoming.listen(leaf)
-        try:
-            await write_heard(tap, writer)
-        finally:
-            incoming.unlisten(tap)
+        await self._call_sound.stream_in(request, writer)
 
     async def stream_out(self, request: schema.SoundOut, first: bytes, reader: asyncio.StreamReader) -> None:
         """Send what the client writes, `first` first, until it ends."""
-        self._check_free(request)
-        outgoing = self._call.outgoing
-        stream = outgoing.open_stream()
-        try:
-            await read_sent(stream, first, reader)
-        finally:
-            outgoing.close_stream(stream)
+        await self._call_sound.stream_out(request, first, reader)
+
+    def _subscribers_changed(self) -> None:
+        if self.history.watched:
+            self.watched.set()
+        if self._check is not None:
+            self._check.look(self.history.levels_wanted)
+        self._see_to_levels()
 
     def _see_to_levels(self) -> None:
         """Measured and told only while somebody looks."""
@@ -466,30 +385,13 @@ class CallService:
             participants=self._people,
             policy=membership.policy_event() if membership is not None else None,
             callers=self._callers,
-            audio=self._audio(),
+            audio=self._call_sound.state,
             volumes=tuple(
                 schema.Volume(leaf=leaf, volume_db=volume.db, muted=volume.muted)
                 for leaf, volume in self._call.sound.volumes.items()
             ),
-            playing=self._play_number if self._is_playing else None,
+            playing=self._call_sound.playing,
             recording=self._recording.state,
             chat=self.history.chat,
             attached=len(self.front_ends),
         )
-
-    def _statistics(self) -> schema.Stats:
-        process = figures()
-        return schema.Stats(
-            audio=self._stats,
-            uptime_s=round(time.monotonic() - self._began, 1),
-            reconnections=self._reconnections,
-            rss_bytes=process.rss_bytes,
-            cpu_s=round(process.cpu_s, 2),
-            tasks=len(asyncio.all_tasks()),
-            file_descriptors=process.file_descriptors,
-        )
-
-
-def readable(name: str) -> str:
-    """A name of the file system as text: not each is, and what is no text is in no line of JSON."""
-    return name.encode("utf-8", "replace").decode()

@@ -63,6 +63,7 @@ class Incoming:
         self._taps: list[Tap] = []
         self._next_tick = 0
         self._test_sound: deque[Pcm] = deque()
+        self._tried_out = asyncio.Event()
         self._changing = asyncio.Lock()
         self.output_name = ""
         self.deafened = False
@@ -89,11 +90,11 @@ class Incoming:
         Also while deafened: whoever asks for it wants to hear it.
         """
         self._test_sound = deque(sound)
+        self._tried_out.clear()
 
-    @property
-    def trying_out(self) -> bool:
-        """Whether `try_out` is not over yet."""
-        return bool(self._test_sound)
+    async def tried_out(self) -> None:
+        """Wait until that is over, or the call is."""
+        await self._tried_out.wait()
 
     @property
     def taps_free(self) -> bool:
@@ -130,8 +131,15 @@ class Incoming:
             tap.put(tick, frame if frame is not None else _SILENCE)
         for _ in range(min(missed, MOST_SILENCE_FRAMES)):
             self._sink.write(_SILENCE)
-        audible = _SILENCE if self.deafened else heard
-        self._sink.write(mix([audible, self._test_sound.popleft()]) if self._test_sound else audible)
+        self._sink.write(self._with_test_sound(_SILENCE if self.deafened else heard))
+
+    def _with_test_sound(self, frame: Pcm) -> Pcm:
+        if not self._test_sound:
+            return frame
+        mixed = mix([frame, self._test_sound.popleft()])
+        if not self._test_sound:
+            self._tried_out.set()
+        return mixed
 
     def skip(self, tick: int) -> None:
         """Nobody listens in this tick: an output that comes later is not owed it as silence."""
@@ -145,6 +153,7 @@ class Incoming:
         """
         for tap in self._taps:
             tap.end()
+        self._tried_out.set()
         await self._sink.close()
 
 

@@ -13,11 +13,13 @@ from typing import Final
 
 import msgspec
 
-from tuiconf.adapters.audio import Kind, Sink, Source, open_sink, open_source
+from tuiconf.adapters.audio import Kind, Sink, Source, open_sink, open_source, parse_input, parse_output
 from tuiconf.adapters.audio.optional import OptionalSink, OptionalSource
+from tuiconf.adapters.peers import open_peers
 from tuiconf.adapters.relay import Offered
 from tuiconf.adapters.systemd import ServiceManager
 from tuiconf.adapters.trust import RelayTrust
+from tuiconf.conference.acquaintances import Acquaintances
 from tuiconf.conference.eavesdrop import Eavesdropper
 from tuiconf.conference.events import Event, Failed, Joined, Left, LeftReason, Reconnected, Reconnecting, RoomCreated
 from tuiconf.conference.membership import Self
@@ -25,6 +27,10 @@ from tuiconf.conference.session import Session
 from tuiconf.conference.sound import Sound
 from tuiconf.config import Config, ConfigError
 from tuiconf.control.calls import socket_path
+from tuiconf.control.device_check import DeviceCheck, Openers
+from tuiconf.control.devices_desk import DevicesDesk
+from tuiconf.control.events import Ready
+from tuiconf.control.peers_desk import PeersDesk
 from tuiconf.control.recorder import CallRecorder
 from tuiconf.control.schema import AudioSet
 from tuiconf.control.server import ControlServer
@@ -79,12 +85,26 @@ class EngineProcess:
             version=setting.version,
             pid=os.getpid(),
             link=lambda: format_link(self._link),
-            stay_without_terminal_s=plan.config.call.stay_without_terminal_s,
+            stay_s=plan.stay_s,
         )
+        peers = open_peers(rng=os.urandom)
+        self._people = Acquaintances(setting.identity.public_key, peers.read())
         self.service = CallService(about, self._happened)
         self.engine = Engine(self._call(), self.service.on_event, self.service.played)
+        self._peers = PeersDesk(
+            self.engine,
+            self._people,
+            peers,
+            own_key=setting.identity.public_key,
+            on_event=self.service.on_event,
+            contain=self.service.contain,
+        )
         self._recorder = CallRecorder(self.engine, setting.library, plan.config.recording, self.service.on_event)
-        self.service.serve(self.engine, self._recorder)
+        self._check = self._make_check() if plan.prepare else None
+        self.service.serve(self.engine, self._recorder, self._peers, DevicesDesk(), check=self._check)
+        self.engine.outgoing.voice_activation = plan.config.audio.voice_activation
+        if plan.muted:
+            self.service.mute(True)
         self._server = ControlServer(self.service, socket_path(setting.call))
 
     async def run(self, on_listening: Callable[[], None] = lambda: None) -> int:
@@ -94,10 +114,12 @@ class EngineProcess:
             TuiconfError: it could not begin.
         """
         self._take_signals()
+        if self._check is not None:
+            self.service.on_event(Ready())
         await self._listen()
         on_listening()
         await self._wait_for_watcher()
-        watchdog = asyncio.create_task(self._watch())
+        background = [asyncio.create_task(self._watch()), asyncio.create_task(self._peers.run())]
         try:
             reason = await self.engine.run()
         except TuiconfError as error:
@@ -107,9 +129,13 @@ class EngineProcess:
             raise
         finally:
             self._manager.stopping()
+            if self._check is not None:
+                self._check.close()
             await self._recorder.close()
-            watchdog.cancel()
-            await asyncio.gather(watchdog, return_exceptions=True)
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await self._peers.close()
             await self._server.close()
         return EXIT_CODES[reason] or int(self._device_failed)
 
@@ -135,7 +161,7 @@ class EngineProcess:
 
     async def _wait_for_watcher(self) -> None:
         """Whoever launched us is told all: also why a call ends that could not begin."""
-        if self._setting.launched:
+        if self._setting.launched and self._check is None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.service.watched.wait(), FIRST_WATCHER_S)
 
@@ -187,6 +213,7 @@ class EngineProcess:
                 AudioSet(
                     input=source if source != old_source else None,
                     output=sink if sink != old_sink else None,
+                    voice_activation=_changed(before.audio.voice_activation, after.audio.voice_activation),
                 )
             )
         except TuiconfError as error:
@@ -205,13 +232,13 @@ class EngineProcess:
     def _call(self) -> Call:
         plan, config = self._plan, self._plan.config
         keys = derive_keys(plan.link)
-        me = Self(identity=self._setting.identity, psk=keys.psk, rng=os.urandom)
+        me = Self(identity=self._setting.identity, psk=keys.psk, rng=os.urandom, judge=self._people)
         session = Session(
             me,
             keys,
             creator=plan.creator,
             rules=plan.rules,
-            known=lambda fingerprint: fingerprint in self._allowed or fingerprint in self.service.allowed,
+            known=self._is_allowed,
             recordable=config.me.allow_recording,
         )
         audio = config.audio
@@ -220,25 +247,38 @@ class EngineProcess:
             relay=plan.link.relay,
             session=session,
             sound=sound,
-            source=self._source(),
+            source=self._source(plan.source_name),
             source_name=plan.source_name,
-            sink=self._sink(),
+            sink=self._sink(plan.sink_name),
             sink_name=plan.sink_name,
             trust=self._check_relay,
             library=config.network.quic,
             sink_needed=plan.sink.kind is not Kind.DEVICE,
             source_when_joined=plan.source.kind in (Kind.DEVICE, Kind.COMMAND),
             keep_trying=plan.keep_trying,
+            prepared=plan.prepare,
             eavesdropper=Eavesdropper() if plan.eavesdrop else None,
         )
 
-    def _source(self) -> Source:
-        source = open_source(self._plan.source)
-        return OptionalSource(source, self._notice) if self._plan.source_optional else source
+    def _make_check(self) -> DeviceCheck:
+        self.engine.outgoing.input_name, self.engine.incoming.output_name = self._plan.source_name, self._plan.sink_name
+        openers = Openers(source=self._source, sink=self._sink)
+        return DeviceCheck(self.engine.outgoing, self.engine.incoming, openers, self.service.on_event)
 
-    def _sink(self) -> Sink:
-        sink = open_sink(self._plan.sink)
-        return OptionalSink(sink, self._notice) if self._plan.sink_optional else sink
+    def _is_allowed(self, fingerprint: str) -> bool:
+        """Whether they need not wait, whatever they are called. A comparison that failed is newer than any list."""
+        listed = fingerprint in self._allowed or fingerprint in self.service.allowed
+        return listed and not self._people.is_mismatch(fingerprint)
+
+    def _source(self, name: str) -> Source:
+        source = open_source(parse_input(name))
+        optional = self._plan.source_optional and name == self._plan.source_name
+        return OptionalSource(source, self._notice) if optional else source
+
+    def _sink(self, name: str) -> Sink:
+        sink = open_sink(parse_output(name))
+        optional = self._plan.sink_optional and name == self._plan.sink_name
+        return OptionalSink(sink, self._notice) if optional else sink
 
     def _notice(self, message: str) -> None:
         self.service.notice(message)
@@ -250,10 +290,11 @@ class EngineProcess:
             self._link = replace(self._link, relay=replace(address, pin=offered.pin))
 
     def _happened(self, event: Event) -> None:
+        self._peers.happened(event)
         match event:
             case Joined() if not self.joined.is_set():
                 self._begin()
-            case Failed(code="audio"):
+            case Failed(code="audio") if not self.service.prepared:
                 self._device_failed = True
             case Reconnecting():
                 self._manager.status("reconnecting")
@@ -279,3 +320,8 @@ class EngineProcess:
                 self.service.say(text)
             except LocalProtocolError as error:
                 self._on_failure(error)
+
+
+def _changed(before: bool, after: bool) -> bool | None:
+    """What it is now, if it was something else."""
+    return after if after is not before else None

@@ -52,6 +52,10 @@ class Plan:
     log_json: bool
     say: tuple[str, ...]
     seconds: float | None
+    stay_s: float
+    muted: bool
+    # Begin with the control method `join`, and touch no network before.
+    prepare: bool
     keep_trying: bool
     eavesdrop: bool
 
@@ -101,6 +105,9 @@ def make_plan(args: argparse.Namespace, *, link: Link | None = None) -> Plan:
         log_json=args.log == "json",
         say=tuple(_chat_line(text) for text in args.say),
         seconds=args.seconds,
+        stay_s=config.call.stay_s if args.stay is None else args.stay,
+        muted=args.muted,
+        prepare=getattr(args, "prepare", False),  # nobody types it: see participant/preparing.py
         keep_trying=args.wait,
         eavesdrop=args.eavesdrop_after_removal,
     )
@@ -192,5 +199,7 @@ def _check_streams(plan: Plan) -> None:
         raise AudioSpecError("--stdio needs standard input and output for itself: send sound another way")
     if plan.uses_standard_streams and plan.detach:
         raise AudioSpecError("--detach leaves standard input and output behind: send sound another way")
+    if plan.uses_standard_streams and plan.prepare:
+        raise AudioSpecError("an interface has standard input and output for itself: send sound another way")
     if plan.detach and (plan.headless or plan.stdio):
         raise UsageError("--detach goes without --headless and --stdio: it is headless by itself")

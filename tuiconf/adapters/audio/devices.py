@@ -54,6 +54,11 @@ class Device:
     channels: int
     default: bool  # what `default` means at the moment
 
+    @property
+    def spec(self) -> str | None:
+        """What stands for it in `--audio-in`, `--audio-out` and `audio.set`."""
+        return None if self.selector is None else f"device:{self.selector}"
+
 
 def devices(*, timeout_s: float = OPEN_TIMEOUT_S) -> list[Device]:
     """All inputs, then all outputs. Blocks while PortAudio looks for them, which can take seconds.
