@@ -122,7 +122,6 @@ class Churn:
         bot.hears("Ann", more_than=bot.hears("Ann") + 100)
         agree(ann, bot)
 
-
     def _settled(self, bot: Participant) -> Usage:
         """The bot's usage once an attempt of before that was overtaken by another has given up. A leak never does."""
         deadline = time.monotonic() + SETTLED_S

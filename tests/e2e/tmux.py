@@ -93,7 +93,7 @@ class Tmux:
             for key, value in (home_environment(folder) | dict(environment or {})).items()
             if os.environ.get(key) != value
         }
-        shell = f"{shlex.join(python_module('tuiconf', *arguments))}; echo \"exit code $?\"; exec sleep 600"
+        shell = f'{shlex.join(python_module("tuiconf", *arguments))}; echo "exit code $?"; exec sleep 600'
         new = [*("env", *(f"{key}={value}" for key, value in variables.items())), "sh", "-c", shell]
         columns, lines = str(size[0]), str(size[1])
         if self._first:
