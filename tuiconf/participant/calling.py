@@ -51,7 +51,7 @@ def run_call(args: argparse.Namespace) -> int:
         if plan.detach or (person and not plan.uses_standard_streams):
             screen = person and not plan.detach and start.wants_screen(args)
             # A person who sees a level meter first need not be surprised by who hears them.
-            args.prepare = screen and not getattr(args, "muted", False)
+            args.prepare = screen and not args.muted
             call = launch.launch(args, plan.link, identity)
             if not screen:
                 return runner.run(_follow(call, plan))
@@ -118,7 +118,9 @@ def _rememberer(plan: Plan) -> Callable[[Event], None]:
         if not isinstance(event, Joined) or not plan.config.call.remember_rooms:
             return
         link = format_link(plan.link)
-        room = RecentRoom(room=plan.link.room, relay=relay, link=link, hosted=plan.creator, joined=time.time())
+        room = RecentRoom(
+            room=plan.link.room, relay=relay, link=link, hosted=plan.creator or plan.founder, joined=time.time()
+        )
         with contextlib.suppress(TuiconfError):  # a convenience: the call is what matters
             recent.remember(room)
 

@@ -237,6 +237,7 @@ class EngineProcess:
             me,
             keys,
             creator=plan.creator,
+            founder=plan.founder,
             rules=plan.rules,
             known=self._is_allowed,
             recordable=config.me.allow_recording,

@@ -31,6 +31,8 @@ class Plan:
 
     link: Link
     creator: bool
+    # Made the room once: a room that is joined again from among the recent ones, and may be empty.
+    founder: bool
     config: settings.Config
     config_path: Path | None
     rules: RoomRules
@@ -86,6 +88,7 @@ def make_plan(args: argparse.Namespace, *, link: Link | None = None) -> Plan:
     plan = Plan(
         link=link or _link(args),
         creator=args.command == "host",
+        founder=getattr(args, "founder", False),  # nobody types it: see participant/preparing.py
         config=config,
         config_path=args.config,
         rules=_rules(args, config.room),

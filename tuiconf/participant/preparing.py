@@ -85,25 +85,26 @@ class Preparer:
                 self._trust.accept(RelayAddress(host=host, port=port), parse_pin(pin))
                 return ""
             case Join(where=where):
-                return self._start("join", self._link(where), lobby=None)
+                return self._join(where)
             case Host(relay=relay, room=room, lobby=lobby):
                 return self._start("host", new_link(parse_relay(relay), room, rng=os.urandom), lobby=lobby)
 
-    def _start(self, command: str, link: Link, *, lobby: str | None) -> str:
-        args = argparse.Namespace(**{**vars(self._args), "command": command, "lobby": lobby, "prepare": True})
+    def _join(self, where: str) -> str:
+        """A room that was joined before; or one whose link was pasted, also without the scheme: some programs cut it."""
+        for room in self._recent.all() if where.isalnum() else ():
+            if room.ref == where:
+                return self._start("join", parse_link(room.link), founder=room.hosted)
+        text = where.strip()
+        return self._start("join", parse_link(text if text.lower().startswith(SCHEME) else SCHEME + text))
+
+    def _start(self, command: str, link: Link, *, lobby: str | None = None, founder: bool = False) -> str:
+        chosen = {"command": command, "lobby": lobby, "founder": founder, "prepare": True}
+        args = argparse.Namespace(**{**vars(self._args), **chosen})
         plan = make_plan(args, link=link)
         if link.relay.pin is None:
             with asyncio.Runner(loop_factory=loop_factory()) as runner:
                 runner.run(see_relay(link.relay, plan.config.network.quic, self._trust))
         return launch.launch(args, link, self._identity)
-
-    def _link(self, where: str) -> Link:
-        """Of a room that was joined before, or as it was pasted: also without the scheme, as some programs cut it."""
-        for room in self._recent.all() if where.isalnum() else ():
-            if room.ref == where:
-                return parse_link(room.link)
-        text = where.strip()
-        return parse_link(text if text.lower().startswith(SCHEME) else SCHEME + text)
 
 
 def _refused(error: TuiconfError) -> Answer:

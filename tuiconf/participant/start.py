@@ -9,13 +9,10 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping
-from typing import Final
 
 from tuiconf.adapters.own_program import own_command
 from tuiconf.adapters.standard_streams import is_terminal
-
-# What these can show is lines.
-_DUMB: Final = ("", "dumb", "unknown")
+from tuiconf.tui.terminal.detect import detect
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,9 +48,10 @@ def attach(args: argparse.Namespace) -> int:
 
 def wants_screen(args: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> bool:
     """Whether the terminal interface is what this person expects: a terminal on all sides that can move its cursor."""
-    if args.plain or args.json or environ.get("TERM", "") in _DUMB:
+    if args.plain or args.json:
         return False
-    return all(is_terminal(stream) for stream in (sys.stdin, sys.stdout, sys.stderr))
+    output = is_terminal(sys.stdout) and is_terminal(sys.stderr)
+    return not detect(environ, input_is_tty=is_terminal(sys.stdin), output_is_tty=output).dumb
 
 
 def become_screen(call: str, args: argparse.Namespace) -> int:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import signal
+import os
 import sys
-from collections.abc import Callable, Iterator
-from typing import Final
 
 from tuiconf import config, paths
 from tuiconf.adapters.standard_streams import occupy_closed
@@ -19,11 +16,7 @@ from tuiconf.participant.launcher import ProcessLauncher
 from tuiconf.tui.app import TuiconfApp
 from tuiconf.tui.launcher import Control, Launcher
 from tuiconf.tui.outcome import Outcome
-from tuiconf.tui.terminal import Terminal
-
-# Told to end: as when a person says so. A hang-up is none: whoever lost a terminal may come back to the call, which
-# sees the connection end.
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+from tuiconf.tui.terminal import detect
 
 
 def run_start(args: argparse.Namespace) -> int:
@@ -58,11 +51,8 @@ async def _start(args: argparse.Namespace) -> int:
 
 
 async def _show(call: str | None, settings: Tui, *, launcher: Launcher | None) -> int:
-    app = TuiconfApp(
-        call=call, connect=_connect, launcher=launcher, settings=settings, terminal=Terminal.of_this_process()
-    )
-    with _signals(lambda: app.end()):
-        outcome = await app.run_async() or Outcome(how="quit")
+    app = TuiconfApp(call=call, connect=_connect, launcher=launcher, settings=settings, terminal=detect(os.environ))
+    outcome = await app.run_async() or Outcome(how="quit")
     if outcome.message:
         print(outcome.message, file=sys.stderr, flush=True)  # noqa: T201
     return app.return_code or outcome.exit_code
@@ -74,15 +64,3 @@ def _settings(args: argparse.Namespace) -> Tui:
 
 async def _connect(call: str) -> Control:
     return await ControlClient.connect(socket_path(call))
-
-
-@contextlib.contextmanager
-def _signals(leave: Callable[[], None]) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, leave)
-    try:
-        yield
-    finally:
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)
