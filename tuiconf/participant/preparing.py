@@ -90,7 +90,7 @@ class Preparer:
                 return self._start("host", new_link(parse_relay(relay), room, rng=os.urandom), lobby=lobby)
 
     def _join(self, where: str) -> str:
-        """A room that was joined before; or one whose link was pasted, also without the scheme: some programs cut it."""
+        """A room that was joined before; or one whose link was pasted, also without the scheme."""
         for room in self._recent.all() if where.isalnum() else ():
             if room.ref == where:
                 return self._start("join", parse_link(room.link), founder=room.hosted)
