@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import stat
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tests.meeting.support import came, joined, person, stats, went
 from tuiconf.adapters.private_files import FileError
-from tuiconf.control.events import Person
+from tuiconf.control.events import ParticipantJoined, TrustChanged
+from tuiconf.identity.trust import Trust
 from tuiconf.meeting.attendance import Attendance, Line, is_verified, timestamp
 from tuiconf.meeting.attendance_log import AttendanceLog
 from tuiconf.meeting.people import People
@@ -78,11 +81,25 @@ def test_this_participant_is_not_in_it() -> None:
 
 
 def test_a_name_becomes_verified_when_the_engine_says_so() -> None:
-    class Verified(Person, frozen=True, kw_only=True):
-        verified: bool = True
+    attendance = Attendance()
+    ann = structs.replace(person(1, "Ann"), trust="known")
+    [came_line] = attendance.happened(ParticipantJoined(participant=ann, epoch=1), at=NINE)
+    attendance.happened(TrustChanged(participant=structs.replace(ann, trust="verified")), at=NINE + 1)
+    [gone_line] = attendance.close(at=NINE + 2)
+    assert (came_line.verified, gone_line.verified) == (False, True)
 
-    assert not is_verified(person(1))
-    assert is_verified(Verified(leaf=1, name="", fingerprint="", host=False))
+
+def test_what_is_said_of_someone_else_at_the_same_place_is_not_about_those_who_are_here() -> None:
+    attendance = Attendance()
+    attendance.happened(came(1, "Ann"), at=NINE)
+    attendance.happened(TrustChanged(participant=structs.replace(person(1, "Bob"), trust="verified")), at=NINE + 1)
+    [line] = attendance.close(at=NINE + 2)
+    assert (line.name, line.verified) == ("Ann", False)
+
+
+@pytest.mark.parametrize("trust", get_args(Trust))
+def test_of_all_that_can_be_known_of_someone_only_verified_is_verified(trust: Trust) -> None:
+    assert is_verified(structs.replace(person(1), trust=trust)) is (trust == "verified")
 
 
 actions = st.lists(st.tuples(st.booleans(), st.integers(1, 4), st.floats(0, 5)), max_size=40)

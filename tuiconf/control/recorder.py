@@ -19,12 +19,13 @@ from tuiconf.conference.events import (
     Joined,
     ParticipantJoined,
     ParticipantLeft,
+    Person,
     Reconnected,
     RecordingAnnounced,
     StatusChanged,
 )
 from tuiconf.config import Recording as Settings
-from tuiconf.control.events import RecordingChanged
+from tuiconf.control.events import RecordingChanged, TrustChanged
 from tuiconf.control.schema import RecordStart
 from tuiconf.engine import Engine
 from tuiconf.errors import LocalProtocolError, TuiconfError
@@ -56,7 +57,7 @@ class _Track:
     """Where one participant's frames go."""
 
     track_id: int
-    fingerprint: str
+    who: Person
     last: int = 0
 
 
@@ -153,7 +154,7 @@ class CallRecorder:
                 note = {"name": who.name, "fingerprint": who.fingerprint, "reason": reason}
                 recording.note("left", note, now=now)
                 self._refresh()
-            case StatusChanged() | Joined() | Reconnected():
+            case StatusChanged() | Joined() | Reconnected() | TrustChanged():
                 self._refresh()
 
     def packet(self, leaf: int, counter: int, payload: bytes, *, now: float) -> None:
@@ -234,12 +235,15 @@ class CallRecorder:
             self.gone(leaf)
         for leaf, who in allowed.items():
             track = self._tracks.get(leaf)
-            if track is not None and track.fingerprint == who.fingerprint:
+            if track is None or track.who.fingerprint != who.fingerprint:
+                self.gone(leaf)
+                self._next_id += 1
+                track = self._tracks[leaf] = _Track(self._next_id, who)
+            elif track.who.trust == who.trust:
                 continue
-            self.gone(leaf)
-            self._next_id += 1
-            self._tracks[leaf] = _Track(self._next_id, who.fingerprint)
-            recording.participant(self._next_id, name=who.name, fingerprint=who.fingerprint)
+            track.who = who
+            verified = who.trust in ("self", "verified")
+            recording.participant(track.track_id, name=who.name, fingerprint=who.fingerprint, verified=verified)
 
     def _housekeep(self, recording: Recording, now: float) -> None:
         try:

@@ -36,7 +36,11 @@ SAME_MEETING_S: Final = 600.0
 # Letters, after case folding, that a terminal shows like a Latin one: so many that most people's names cannot be
 # spelled a second time in Cyrillic or Greek, or with digits. All that look alike would be thousands; and real names
 # differ by accents. Left out is what looks like one letter when small and like another as a capital (Greek nu).
-_LOOK_ALIKE: Final = str.maketrans("авеӏкмнорстухіјѕԁԛԝһαβεικορτχωϲ01ıɡɑ", "abelkmhopctyxijsdqwhabeikoptxwcoliga")
+_LOOK_ALIKE: Final = {
+    **str.maketrans("авеӏкмнорстухіјѕԁԛԝһαβεικορτχωϲ01ıɡɑ", "abelkmhopctyxijsdqwhabeikoptxwcoliga"),
+    # What `untrusted.visible` leaves out: whether a symbol is a picture, and its skin tone.
+    **dict.fromkeys((*range(0xFE00, 0xFE10), *range(0x1F3FB, 0x1F400)), None),
+}
 
 
 class TooManyPeers(TuiconfError):

@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from tuiconf.control.events import AudioStats, Event, Joined, ParticipantJoined, ParticipantLeft, Person
+from tuiconf.control.events import AudioStats, Event, Joined, ParticipantJoined, ParticipantLeft, Person, TrustChanged
 from tuiconf.meeting.people import People
 
 Reason = Literal["left", "removed", "vanished", "meeting_over"]
@@ -75,6 +75,8 @@ class Attendance:
                 return [*self._end(who.leaf, at, "vanished"), self._come(who, at, was_here=False)]
             case ParticipantLeft(participant=who, reason=reason):
                 return self._end(who.leaf, at, reason)
+            case TrustChanged(participant=who):
+                self._know(who)
             case AudioStats():
                 self._spoke(event)
         return []
@@ -90,6 +92,12 @@ class Attendance:
     def _come(self, who: Person, at: float, *, was_here: bool) -> Line:
         interval = self._here[who.leaf] = _Interval(who=who, joined=at, was_here=was_here)
         return interval.line()
+
+    def _know(self, who: Person) -> None:
+        """The last line of an interval says what was known at its end."""
+        interval = self._here.get(who.leaf)
+        if interval is not None and interval.who.fingerprint == who.fingerprint:
+            interval.who = who
 
     def _end(self, leaf: int, at: float, reason: Reason) -> list[Line]:
         interval = self._here.pop(leaf, None)
@@ -108,8 +116,8 @@ class Attendance:
 
 
 def is_verified(who: Person) -> bool:
-    """Whether the engine says that this person is who the name says. It says so once it has a trust store."""
-    return bool(getattr(who, "verified", False))
+    """Whether somebody here has compared a code with this person. Having met them before is not enough."""
+    return who.trust == "verified"
 
 
 def timestamp(at: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tuiconf.control.events import Event, Joined, ParticipantJoined, ParticipantLeft, Person
+from tuiconf.control.events import Event, Joined, ParticipantJoined, ParticipantLeft, Person, TrustChanged
 
 
 class People:
@@ -29,6 +29,8 @@ class People:
                 self._others[who.leaf] = who
             case ParticipantLeft(participant=who):
                 self._others.pop(who.leaf, None)
+            case TrustChanged(participant=who) if who.leaf in self._others:
+                self._others[who.leaf] = who
 
     def is_own(self, who: Person) -> bool:
         """Whether that is this participant: under whatever leaf, as it changes when the group had to be joined anew."""
@@ -41,7 +43,12 @@ class People:
         return [
             *(ParticipantLeft(participant=who, epoch=epoch, reason="left") for who in _missing(before, now)),
             *(ParticipantJoined(participant=who, epoch=epoch) for who in _missing(now, before)),
+            *(TrustChanged(participant=who) for who in now.values() if _known_otherwise(who, before.get(who.leaf))),
         ]
+
+
+def _known_otherwise(now: Person, before: Person | None) -> bool:
+    return before is not None and before.fingerprint == now.fingerprint and before.trust != now.trust
 
 
 def _missing(those: Mapping[int, Person], among: Mapping[int, Person]) -> list[Person]:
