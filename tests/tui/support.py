@@ -67,6 +67,7 @@ class FakeTerminal:
     multiplexer: Literal["", "tmux", "screen"] = ""
     key_releases: bool = True
     motion: bool = True
+    dark: bool = True
 
 
 def chat(minute: int, who: Person, text: str) -> schema.ChatLine:
@@ -351,6 +352,10 @@ class FakeLauncher:
     def save(self, table: str, key: str, value: str | bool | float) -> None:
         """Remembered in `done`."""
         self.done.append(("save", table, key, value))
+
+    def settings_file(self) -> str:
+        """A place of someone's."""
+        return "~/.config/tuiconf/client.toml"
 
     def _begin(self) -> str:
         if self.unknown is not None:

@@ -63,6 +63,11 @@ class Capabilities(Protocol):
         """Whether it is quick enough for things that move."""
         ...
 
+    @property
+    def dark(self) -> bool:
+        """Whether its background is, as far as is known before it was asked."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecentRoom:
@@ -128,4 +133,8 @@ class Launcher(Protocol):
         Raises:
             TuiconfError: it cannot be written.
         """
+        ...
+
+    def settings_file(self) -> str:
+        """Where `save` keeps them, for a person."""
         ...
