@@ -174,6 +174,20 @@ def test_a_socket_that_was_left_behind_is_taken_over(run: Run, folder: Path) -> 
     run(scene())
 
 
+def test_a_socket_that_somebody_answers_at_is_left_to_them(run: Run, folder: Path) -> None:
+    async def scene() -> None:
+        first = ControlServer(NothingService(), folder / "abcd.sock")
+        await first.start()
+        with pytest.raises(SocketError, match="cannot be made: file exists"):
+            await ControlServer(NothingService(), folder / "abcd.sock").start()
+        client = await ControlClient.connect(folder / "abcd.sock")
+        await client.close()
+        assert [path.name for path in folder.iterdir()] == ["abcd.sock"]  # noqa: ASYNC240
+        await first.close()
+
+    run(scene())
+
+
 def test_two_engines_at_once_have_a_socket_each(run: Run, sockets: Path) -> None:
     async def scene() -> None:
         servers = [ControlServer(NothingService(), socket_path(call)) for call in ("abcd", "efgh")]

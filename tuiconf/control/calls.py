@@ -78,14 +78,14 @@ def _answering() -> Iterator[str]:
     for path in folder.glob(f"*{_SUFFIX}"):
         if not _NAME.fullmatch(path.stem):
             continue
-        if _answers(path):
+        if answers(path):
             yield path.stem
         else:
             with contextlib.suppress(OSError):
                 path.unlink()
 
 
-def _answers(path: Path) -> bool:
+def answers(path: Path) -> bool:
     """False only when it is certain that nobody listens: a socket that is removed cannot be found again."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(CONNECT_TIMEOUT_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Final, Protocol
 
 from tuiconf.adapters import private_files
 from tuiconf.control import rpc
+from tuiconf.control.calls import answers
 from tuiconf.control.client_session import ClientSession, Service
 from tuiconf.control.framing import LineCutter
 from tuiconf.control.rpc import ControlError, ErrorNumber
@@ -76,6 +78,8 @@ class ControlServer:
             listener.bind(str(unready))
             unready.chmod(private_files.FILE_MODE)
             listener.listen()
+            if answers(self._path):  # another call has drawn the same name, and would be out of reach
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
             unready.rename(self._path)
             # Little is read ahead of what is done: a stream of sound that a client ends is not heard for seconds more.
             self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=READ_BYTES)
