@@ -6,13 +6,13 @@ handshakes are open, a client must first show that it receives what is sent to i
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from relay_quic.certs import Certificate, RetryTokens, retry_integrity_tag
+from relay_quic.limits import address_group
 from relay_quic.quic import packets
 
 # From here on everyone has to prove an address; a whole room that reconnects pays one more round trip.
@@ -53,11 +53,6 @@ class Door:
         self._half_open: dict[int, str] = {}
         self._half_open_by_host: Counter[str] = Counter()
 
-    @property
-    def half_open(self) -> int:
-        """Handshakes under way."""
-        return len(self._half_open)
-
     def knock(self, packet: bytes, host: str, port: int, *, now: float, random: Callable[[int], bytes]) -> Decision:
         """What to do with a packet that is for no connection."""
         # Small packets are never answered: nobody can be hit with more bytes than were sent to us in their name.
@@ -77,7 +72,7 @@ class Door:
 
     def admitted(self, connection: int, host: str) -> None:
         """A connection was made."""
-        key = _customer(host)
+        key = address_group(host)
         self._connections.add(connection)
         self._half_open[connection] = key
         self._half_open_by_host[key] += 1
@@ -107,7 +102,7 @@ class Door:
         if (
             len(self._connections) >= self._max_connections
             or len(self._half_open) >= MAX_HALF_OPEN
-            or self._half_open_by_host[_customer(address[0])] >= MAX_HALF_OPEN_PER_HOST
+            or self._half_open_by_host[address_group(address[0])] >= MAX_HALF_OPEN_PER_HOST
         ):
             return Decision(refused=True)
         return Decision(
@@ -123,16 +118,3 @@ class Door:
         token = self._tokens.create(address=address, original_id=header.destination, retry_id=retry_id, now=now)
         packet, pseudo = packets.retry(header, retry_id=retry_id, token=token)
         return Decision(answer=packet + retry_integrity_tag(pseudo), retry=True)
-
-
-def _customer(host: str) -> str:
-    """The part of an address that costs money: an IPv4 address, an IPv6 /64."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return address.packed[:8].hex()

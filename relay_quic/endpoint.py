@@ -19,6 +19,7 @@ from typing import Final, Protocol
 from relay_quic.certs import Certificate
 from relay_quic.door import Door
 from relay_quic.errors import TransportError
+from relay_quic.faults import Faults
 from relay_quic.quic import packets
 from relay_quic.quic.connection import DEFAULT_IDLE_TIMEOUT_S, Address, Connection
 from relay_quic.quic.events import Closed, DatagramReceived, Established, StreamData
@@ -144,10 +145,6 @@ class Peer:
         self._closing_at = time.monotonic() + (0.0 if behind else GOODBYE_WAIT_S)
         self._endpoint.mark(self)
 
-    def silent_s(self, now: float) -> float:
-        """Seconds since a packet of it authenticated. A muted client that is sent nothing is quiet for 2.5 s."""
-        return max(0.0, now - self._connection.heard_at)
-
     def unanswered_s(self, now: float) -> float:
         """For how long it has owed an answer to something sent; 0 when it owes none."""
         return self._connection.unanswered_s(now)
@@ -206,6 +203,7 @@ class Endpoint:
         self._timer_bucket = 0
         self._empty: asyncio.Future[None] | None = None
         self.counters = Counters()
+        self._faults = Faults()
         name = bound.getsockname()
         self.address: tuple[str, int] = (name[0], name[1])
         self._loop.add_reader(bound.fileno(), self._readable)
@@ -347,9 +345,9 @@ class Endpoint:
         """A fault of the handler costs the peer it was about, and nobody else."""
         try:
             call()
-        except Exception:  # noqa: BLE001 - the one place that contains the handler's faults
+        except Exception as fault:  # noqa: BLE001 - the one place that contains the handler's faults
             self.counters.handler_faults += 1
-            _log.exception("the relay's handler failed")
+            self._faults.tell(fault, "answering a client")
             if peer is not None:
                 peer.close()
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-import logging
 import os
 import time
 from collections import deque
@@ -21,6 +20,7 @@ from relay_quic.config import Caps, RelayConfig
 from relay_quic.endpoint import Endpoint, Peer
 from relay_quic.errors import TransportError, WireError
 from relay_quic.fanout import FORWARD_ALL_UP_TO, PeerId, ReceiverQueue
+from relay_quic.faults import Faults
 from relay_quic.limits import Addresses, InboundLimits, Rates
 from relay_quic.metrics import Metrics
 from relay_quic.own_certificate import certificate_for
@@ -41,8 +41,6 @@ from relay_quic.wire import (
     encode,
     parse_datagram_prefix,
 )
-
-_log = logging.getLogger(__name__)
 
 # What waits on the stream of a client that does not read: several Welcomes to a room of 1,000. Doubling it doubles what
 # one stuck client can make the relay hold. What it is sent of the room's past when it resumes (up to 24 MB) comes on
@@ -390,11 +388,12 @@ async def _listen(config: RelayConfig, relay: Relay, certificate: certs.Certific
 
 
 async def _tick(relay: Relay, endpoint: Endpoint) -> None:
+    faults = Faults()
     while True:
         await asyncio.sleep(TICK_S)
         try:
             relay.tick(now=time.monotonic())
-        except Exception:  # noqa: BLE001 - contains a fault of the tick: without it nothing would expire any more
+        except Exception as fault:  # noqa: BLE001 - contains a fault of the tick: without it nothing would expire
             relay.metrics.tick_faults += 1
-            _log.exception("the relay's tick failed")
+            faults.tell(fault, "what is done each second")
         endpoint.wake()
