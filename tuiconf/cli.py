@@ -185,7 +185,7 @@ def _parser() -> argparse.ArgumentParser:
     show = shown.add_parser("show", help="print your name and your fingerprint")
     show.add_argument("--json", action="store_true", help="as one JSON object")
     show.set_defaults(run=_identity)
-    from tuiconf import devices, doctor, meeting
+    from tuiconf import devices, doctor, meeting, peers
 
     script = commands.add_parser("run", help="hold a meeting by a script: when, what to play and record, until when")
     meeting.add_arguments(script)
@@ -193,6 +193,9 @@ def _parser() -> argparse.ArgumentParser:
     checks = commands.add_parser("doctor", help="check this machine, and say what to type where something is wrong")
     doctor.add_arguments(checks)
     checks.set_defaults(run=doctor.run_doctor)
+    met = commands.add_parser("peers", help="the people you have met in calls: who they are, and who is verified")
+    peers.add_arguments(met)
+    met.set_defaults(run=peers.run_peers)
     listed = commands.add_parser("devices", help="list the sound devices, by names that stay the same")
     devices.add_arguments(listed)
     listed.set_defaults(run=devices.run_devices)

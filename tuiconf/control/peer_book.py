@@ -48,9 +48,12 @@ class Someone:
 
 
 class PeerBook:
-    """Made for one request. `here` are those in the call, and those who knock, without this participant itself."""
+    """Made for one request. `here` are those in the call, and those who knock, without this participant itself.
 
-    def __init__(self, own_key: bytes, pins: Pins, here: Iterable[Someone] = ()) -> None:
+    `own_key` is needed for what two people share, and to tell someone who means themselves.
+    """
+
+    def __init__(self, own_key: bytes | None, pins: Pins, here: Iterable[Someone] = ()) -> None:
         self._own_key = own_key
         self._pins = pins
         self._here = {who.key: who for who in here}
@@ -66,6 +69,8 @@ class PeerBook:
         Raises:
             NobodyMeant: there is none, or it is not clear who.
         """
+        if self._own_key is None:
+            raise LocalProtocolError("a safety number takes one's own key")
         who = self.find(wanted)
         pin = self._pins.get(who.key)
         others = self._pins.namesakes(who.key, who.name) if who.trust == "changed" else []
@@ -138,12 +143,14 @@ class PeerBook:
     def _one(self, wanted: int | str, among: Mapping[bytes, Someone]) -> Someone:
         matches = self._matching(wanted, among)
         if not matches:
-            own = isinstance(wanted, str) and _begins(wanted, fingerprint(self._own_key))
-            raise NobodyMeant("that is you" if own else "there is nobody of that name")
+            raise NobodyMeant("that is you" if self._is_own(wanted) else "there is nobody of that name")
         if len(matches) > 1:
             marks = ", ".join(sorted(fingerprint(who.key) for who in matches)[:MAX_TOLD])
             raise NobodyMeant(f"several are called that, or alike: say the fingerprint ({marks})")
         return matches[0]
+
+    def _is_own(self, wanted: int | str) -> bool:
+        return isinstance(wanted, str) and self._own_key is not None and _begins(wanted, fingerprint(self._own_key))
 
     def _matching(self, wanted: int | str, among: Mapping[bytes, Someone]) -> Sequence[Someone]:
         if isinstance(wanted, int):

@@ -211,8 +211,7 @@ class Pins:
         pin = self._by_key.get(key)
         if pin is None and not self._make_room():
             raise TooManyPeers(f"{MAX_PINS} people were decided about: forget one of them")
-        first_met = at if pin is None else pin.first_met
-        last_met = at if pin is None else max(at, pin.last_met)
+        first_met, last_met = (at, at) if pin is None else (pin.first_met, pin.last_met)
         self._put(Pin(key=key, name=name, first_met=first_met, last_met=last_met, finding=finding))
 
     def _make_room(self) -> bool:
