@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
-from typing import Any, ClassVar, Final, Literal, TypeVar, cast
+from typing import Any, ClassVar, Final, Literal, TypeVar
 
 import msgspec
-from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter, NoColor
 from textual.screen import Screen
 from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Input
 
 from tuiconf.config import Tui
 from tuiconf.control import schema
@@ -25,6 +26,11 @@ from tuiconf.tui.launcher import Capabilities, Control, Launcher
 from tuiconf.tui.line_filters import AsciiOnly
 from tuiconf.tui.model import ALL, CallModel, Part, Parts
 from tuiconf.tui.outcome import Outcome
+from tuiconf.tui.screens.base import Modal, ModelScreen
+from tuiconf.tui.talking import Talking
+from tuiconf.tui.terminal.driver import TerminalDriver
+from tuiconf.tui.terminal.events import BackgroundKnown, KeyReleased, KeyReleasesKnown
+from tuiconf.tui.terminal.patient import PatientOutput
 from tuiconf.untrusted import visible
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -49,6 +55,7 @@ SCREENS: Final = {
     "settings": ("settings", "SettingsScreen"),
     "statistics": ("statistics", "StatisticsScreen"),
     "help": ("help", "HelpScreen"),
+    "link": ("link", "LinkScreen"),
     "leaving": ("leaving", "LeavingScreen"),
 }
 
@@ -60,7 +67,7 @@ def make_screen(name: str) -> Screen[Any]:
     return screen
 
 
-class TuiconfApp(App[Outcome]):
+class TuiconfApp(PatientOutput[Outcome]):
     """Made by the process, and by tests. `connect` takes a call's name; without a `call` the start screen comes first.
 
     `model` is what is shown; `control` the connection to the engine, while there is one.
@@ -83,7 +90,7 @@ class TuiconfApp(App[Outcome]):
         settings: TuiSettings,
         terminal: Capabilities,
     ) -> None:
-        super().__init__()
+        super().__init__(driver_class=TerminalDriver)
         self._call = call
         self._connect = connect
         self.launcher = launcher
@@ -92,12 +99,19 @@ class TuiconfApp(App[Outcome]):
         self.model = CallModel()
         self.control: Control | None = None
         self.pace_s = PACE_S
+        self._dark = terminal.dark
+        self._talking = Talking(self, terminal, self._talk)
         self._changed: set[Part] = set()
         self._timer: Timer | None = None
         self._shown_at = 0.0
+        self._failure = ""
+        self._told_to_leave = False
         self._filters_added: tuple[LineFilter, ...] = ()
+        self.animation_level = "none"  # nothing that moves by itself is worth the bytes
+        self.when_focused = _stand_still
+        for known in theme.THEMES.values():
+            self.register_theme(known)
         self.restyle()
-        self.set_keymap(keymap(settings.keys))
 
     # --- how it looks
 
@@ -112,16 +126,20 @@ class TuiconfApp(App[Outcome]):
         return self.settings.motion and self.terminal.motion
 
     def restyle(self, settings: TuiSettings | None = None) -> None:
-        """Look as these settings say, from now on."""
+        """Look, and take keys, as these settings say from now on."""
         self.settings = settings or self.settings
-        name = theme.choose(self.settings, self.terminal.colours)
-        for known in theme.THEMES.values():
-            self.register_theme(known)
+        name = theme.choose(self.settings, self.terminal.colours, dark=self._dark)
         self.no_color = name == "none"
         self._filters_added = (*((NoColor(),) if self.no_color else ()), *((AsciiOnly(),) if self.ascii else ()))
         self.theme = theme.THEMES[name].name
         self.set_class(self.ascii, "-ascii")
-        self.animation_level = "none"  # nothing that moves by itself is worth the bytes
+        self.set_keymap(keymap(self.settings.keys))
+
+    def on_background_known(self, event: BackgroundKnown) -> None:
+        """The terminal has told what colour it is."""
+        if event.dark is not self._dark:
+            self._dark = event.dark
+            self.restyle()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """What is done to each line before it goes to the terminal."""
@@ -200,21 +218,63 @@ class TuiconfApp(App[Outcome]):
         """Say a sentence that does not need to be kept. What others wrote in it is neutralised."""
         self.notify(visible(message), severity=severity, timeout=6, markup=False)
 
+    def open(self, name: str) -> None:
+        """Show one of the dialogs and pages; what it was for, it does itself."""
+        self.push_screen(make_screen(name))
+
     def action_quit(self) -> None:  # type: ignore[override] # Textual's is a coroutine, and awaits whatever it gets
         """Ask whether to leave or to detach; without a call, just end."""
         if self.control is None:
             self.exit(Outcome(how="quit"))
-            return
-        if any(type(screen).__name__ == SCREENS["leaving"][1] for screen in self.screen_stack):
-            self.run_worker(self.leave(now=True))  # asked twice: they want out
-            return
-        self.push_screen(make_screen("leaving"), self._decided)
+        elif any(type(screen).__name__ == SCREENS["leaving"][1] for screen in self.screen_stack):
+            self.end()  # asked twice
+        else:
+            self.push_screen(make_screen("leaving"), self._decided)
+
+    def end(self) -> None:
+        """Told to leave, by a signal say; told twice, without a goodbye."""
+        if self.control is None:
+            self.exit(Outcome(how="quit"))
+        else:
+            self.run_worker(self.leave(now=self._told_to_leave))
+            self._told_to_leave = True
 
     def _decided(self, how: Literal["leave", "detach"] | None) -> None:
         if how == "detach":
             self.run_worker(self.detach())
         elif how == "leave":
-            self.run_worker(self.leave())
+            self.end()
+
+    # --- the talk key
+
+    @property
+    def talk_words(self) -> tuple[str, ...]:
+        """How one talks on this terminal, the longest way to say it first."""
+        return self._talking.words(self.settings.keys.talk)
+
+    def talk_key(self) -> None:
+        """It was pressed, or repeats."""
+        self._talking.key()
+
+    def stop_talking(self) -> None:
+        """A key that is let go now would not be noticed."""
+        self._talking.lost()
+
+    def on_key_released(self, event: KeyReleased) -> None:
+        """From terminals that tell."""
+        self._talking.released(event.key, self.settings.keys.talk)
+
+    def on_key_releases_known(self, event: KeyReleasesKnown) -> None:
+        """Whether the terminal tells."""
+        self._talking.know_releases(supported=event.supported)
+        self._change(frozenset({Part.AUDIO}))
+
+    def on_app_blur(self) -> None:
+        """Another window has the keys now."""
+        self.stop_talking()
+
+    def _talk(self, down: bool) -> None:
+        self.run_worker(self.do(schema.PushToTalkDown() if down else schema.PushToTalkUp()))
 
     # --- what happens
 
@@ -243,8 +303,6 @@ class TuiconfApp(App[Outcome]):
         elif (notice := notices.notice(event)) is not None:
             self.tell(*notice)
 
-    _failure = ""
-
     def _over(self, event: Left) -> None:
         reason: Literal["left", "removed", "failed"] = event.reason.value
         message = {"left": "left", "removed": "you were removed by the host", "failed": "the call has ended"}[reason]
@@ -269,8 +327,8 @@ class TuiconfApp(App[Outcome]):
         if Part.PHASE in parts:
             await self._show_phase()
         for screen in self.screen_stack:
-            if (refresh := getattr(screen, "refresh_model", None)) is not None and screen.is_mounted:
-                cast("Callable[[Parts], None]", refresh)(parts)
+            if isinstance(screen, ModelScreen | Modal) and screen.is_mounted:
+                screen.refresh_model(parts)
 
     async def _show_phase(self) -> None:
         """A prepared call has a screen of its own until it begins."""
@@ -282,3 +340,9 @@ class TuiconfApp(App[Outcome]):
         while len(self.screen_stack) > 1:
             self.pop_screen()
         await self.push_screen(make_screen(wanted))
+
+
+def _stand_still(focused: Widget) -> None:
+    """A cursor that blinks costs bytes while nobody types."""
+    if isinstance(focused, Input):
+        focused.cursor_blink = False

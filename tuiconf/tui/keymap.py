@@ -25,7 +25,7 @@ ACTIONS: Final = (
     Action(id="mute", word="mute", about="Mute yourself, or be heard again"),
     Action(id="talk", word="talk", about="Talk while it is held, although muted"),
     Action(id="deafen", word="deafen", about="Hear nothing and say nothing, or hear again"),
-    Action(id="chat", word="chat", about="Write to everyone; / begins a command", also=("enter", "tab", "slash")),
+    Action(id="chat", word="chat", about="Write to everyone; / begins a command", also=("enter", "tab")),
     Action(id="hand", word="hand", about="Raise your hand, or lower it"),
     Action(id="verify", word="verify", about="Compare the security code, or someone's safety number"),
     Action(id="participants", word="people", about="Who is here: how loud, how well connected, who they are"),

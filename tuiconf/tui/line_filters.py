@@ -1,4 +1,4 @@
-"""The last thing that happens to a line before it goes to the terminal, whichever widget drew it: ASCII only, no colour."""
+"""The last thing that happens to a line before it goes to the terminal, whichever widget drew it: ASCII only."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _DARK: Final = Theme(
     dark=True,
     primary="#7aa2c8",
     secondary="#8fa3b8",
-    accent="#8fc1a9",
+    accent="#b8a4e3",
     success="#7fbf7f",
     warning="#d8b25c",
     error="#e07a6e",
@@ -23,6 +23,7 @@ _DARK: Final = Theme(
     background="#14171c",
     surface="#1a1e25",
     panel="#222833",
+    variables={"quiet": "#8a919e"},
 )
 
 _LIGHT: Final = Theme(
@@ -30,7 +31,7 @@ _LIGHT: Final = Theme(
     dark=False,
     primary="#2b5f93",
     secondary="#4f6275",
-    accent="#1f6f5c",
+    accent="#6a4b9e",
     success="#22702f",
     warning="#8a5a00",
     error="#b3261e",
@@ -38,7 +39,24 @@ _LIGHT: Final = Theme(
     background="#fbfbf9",
     surface="#f2f2ee",
     panel="#e7e7e1",
+    variables={"quiet": "#666c76"},
 )
+
+_SIXTEEN: Final = {
+    "quiet": "ansi_default",
+    "ansi-background": "ansi_default",
+    "ansi-foreground": "ansi_default",
+    "border-blurred": "ansi_default",
+    "block-cursor-foreground": "ansi_black",
+    "block-cursor-background": "ansi_cyan",
+    "input-cursor-background": "ansi_default",
+    "input-cursor-foreground": "ansi_default",
+    "input-cursor-text-style": "reverse",
+    "input-selection-background": "ansi_cyan",
+    "input-selection-foreground": "ansi_black",
+    "screen-selection-background": "ansi_cyan",
+    "screen-selection-foreground": "ansi_black",
+}
 
 # Of the sixteen only those that can be read on black and on white: the background is the terminal's own.
 _ANSI: Final = Theme(
@@ -55,6 +73,7 @@ _ANSI: Final = Theme(
     surface="ansi_default",
     panel="ansi_default",
     boost="ansi_default",
+    variables=_SIXTEEN,
 )
 
 # Colours are taken out of every line besides (`TuiconfApp.get_line_filters`): what is left is bold and reverse.
@@ -72,17 +91,18 @@ _NONE: Final = Theme(
     surface="ansi_default",
     panel="ansi_default",
     boost="ansi_default",
+    variables=_SIXTEEN,
 )
 
 THEMES: Final = {"dark": _DARK, "light": _LIGHT, "ansi": _ANSI, "none": _NONE}
 
 
-def choose(settings: Tui, colours: Literal["none", "16", "256", "true"]) -> Name:
-    """What the settings say, as far as the terminal can; without, what suits the terminal."""
+def choose(settings: Tui, colours: Literal["none", "16", "256", "true"], *, dark: bool) -> Name:
+    """What the settings say, as far as the terminal can; without, what suits the terminal, whose background is dark."""
     if colours == "none":
         return "none"
     if settings.theme == "auto":
-        return "ansi" if colours == "16" else "dark"
+        return "ansi" if colours == "16" else "dark" if dark else "light"
     if settings.theme in ("dark", "light") and colours == "16":
         return "ansi"
     return settings.theme
