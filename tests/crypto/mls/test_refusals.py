@@ -13,7 +13,7 @@ from tuiconf.crypto.mls import ContentType, Group, KeyPackage, Staged, codec, pa
 from tuiconf.crypto.mls.codec import opaque, u8, u16
 from tuiconf.crypto.mls.keypackage import MAX_LIFETIME_S
 from tuiconf.crypto.mls.messages import Commit, UpdatePath, WireFormat, message_head
-from tuiconf.crypto.mls.nodes import Capabilities, LeafNode
+from tuiconf.crypto.mls.nodes import MAX_LEAF_BYTES, Capabilities, LeafNode
 from tuiconf.crypto.mls.suite import sign_with_label
 from tuiconf.crypto.primitives import hpke_seal
 
@@ -117,6 +117,26 @@ def test_a_leaf_that_uses_an_extension_it_does_not_list_is_refused() -> None:
     signed = unsigned + opaque(sign_with_label(carol.signing_key, b"LeafNodeTBS", unsigned))
     forged = attacker.around_leaf(package, codec.decode(signed, LeafNode.decode), carol.signing_key)
     refused("invalid_leaf", lambda: parse_key_package(wrapped(forged), now=NOW))
+
+
+@pytest.mark.parametrize("where", ["capabilities", "extensions"])
+def test_a_leaf_that_is_blown_up_is_refused_wherever_it_stands(where: str) -> None:
+    carol = person("Carol")
+    package = carol.offer()
+    leaf, room_left = package.leaf_node, MAX_LEAF_BYTES - len(package.leaf_node.raw) - 20
+
+    def blown_up(size: int) -> bytes:
+        if where == "capabilities":
+            more = replace(leaf.capabilities, extensions=tuple(range(0xA000, 0xA000 + size // 2)))
+            unsigned = leaf.unsigned.replace(leaf.capabilities.encode(), more.encode())
+        else:
+            unsigned = leaf.unsigned[:-1] + codec.extensions({0xF00F: bytes(size)})
+        return unsigned + opaque(sign_with_label(carol.signing_key, b"LeafNodeTBS", unsigned))
+
+    assert codec.decode(blown_up(room_left), LeafNode.decode).signature_key == leaf.signature_key
+    refused("limit", lambda: codec.decode(blown_up(room_left + 30), LeafNode.decode))
+    package_with_it = package.raw.replace(leaf.raw, blown_up(room_left + 30))
+    refused("limit", lambda: parse_key_package(message_head(WireFormat.KEY_PACKAGE) + package_with_it, now=NOW))
 
 
 def test_a_leaf_made_for_something_else_cannot_be_in_a_key_package() -> None:

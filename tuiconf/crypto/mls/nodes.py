@@ -25,6 +25,9 @@ REQUIRED_CAPABILITIES: Final = 3
 
 # A name, a key and an SSH signature need about 600 bytes. Every member holds every other's: at 1,000 members, 4 MB.
 MAX_IDENTITY_BYTES: Final = 4096
+# With all the rest, of which a client lists what it can do. A Welcome holds every leaf and the relay takes 1 MiB: a few
+# members with leaves without a bound would make each further Welcome too long, so that nobody could be let in.
+MAX_LEAF_BYTES: Final = 2 * MAX_IDENTITY_BYTES
 
 
 class LeafSource(enum.IntEnum):
@@ -108,6 +111,8 @@ class LeafNode:
         extensions = reader.extensions()
         unsigned = reader.since(start)
         signature = reader.opaque()
+        if reader.pos - start > MAX_LEAF_BYTES:
+            raise MlsError("limit", "a leaf node is too long")
         return LeafNode(
             encryption_key=encryption_key,
             signature_key=signature_key,
