@@ -34,7 +34,6 @@ from relay_quic.errors import CertificateError, ConfigError, RelayError
 MAX_FILE_BYTES: Final = 1 << 20
 
 PIN_BYTES: Final = 32
-PIN_CHARACTERS: Final = 43
 
 # Nobody renews a self-made certificate, and what is trusted is its pin: ten years outlive the machine.
 SELF_SIGNED_LIFETIME: Final = dt.timedelta(days=3652)
@@ -188,11 +187,6 @@ def parse_pin(text: str) -> bytes:
     if len(pin) != PIN_BYTES or format_pin(pin) != text:
         raise ConfigError("the pin is not 43 characters of base64url")
     return pin
-
-
-def same_pin(one: bytes, other: bytes) -> bool:
-    """Are these the same pin? Pins are public, so this need not take constant time."""
-    return len(one) == PIN_BYTES and one == other
 
 
 # --- for the QUIC libraries

@@ -21,9 +21,7 @@ from tuiconf.errors import TuiconfError
 HASH_BYTES: Final = 32
 AEAD_KEY_BYTES: Final = 16
 AEAD_NONCE_BYTES: Final = 12
-AEAD_TAG_BYTES: Final = 16
 KEY_BYTES: Final = 32
-SIGNATURE_BYTES: Final = 64
 
 Random = Callable[[int], bytes]
 """A source of that many random bytes: `os.urandom` in the program, given by the caller so that tests can choose."""

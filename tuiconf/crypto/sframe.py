@@ -23,7 +23,6 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from tuiconf.errors import RemoteProtocolError
 
 NONCE_BYTES: Final = 12
-MAX_HEADER_BYTES: Final = 17
 MAX_U64: Final = (1 << 64) - 1
 
 _EXTENDED_KID: Final = 0x80  # X: the three bits after it are the KID's length - 1, not the KID

@@ -16,8 +16,6 @@ from tuiconf.crypto.mls.schedule import ExternalPsk, GroupContext, PskId, decode
 from tuiconf.crypto.mls.suite import CIPHER_SUITE, VERSION, ref_hash
 from tuiconf.crypto.primitives import HASH_BYTES, Random
 
-REF_BYTES: Final = HASH_BYTES
-
 
 class WireFormat(enum.IntEnum):
     """What an MLSMessage holds."""
