@@ -15,11 +15,11 @@ from tuiconf.tui.terminal.driver import TerminalDriver
 from tuiconf.tui.terminal.events import BackgroundKnown, KeyReleased, KeyReleasesKnown
 from tuiconf.tui.terminal.patient import PatientOutput
 
-HEIGHT = 20
+HEIGHT = 10
 
 
 class Ticking(PatientOutput[str]):
-    """Redraws all lines 50 times a second; `x` ends it, `b` breaks it, `z` suspends it."""
+    """Redraws all lines 100 times a second; `x` ends it, `b` breaks it, `z` suspends it."""
 
     def __init__(self, tells: int) -> None:
         super().__init__(driver_class=TerminalDriver)
@@ -31,7 +31,7 @@ class Ticking(PatientOutput[str]):
             yield Static(id=f"line{number}", markup=False)
 
     def on_mount(self) -> None:
-        self.set_interval(0.02, self._tick)
+        self.set_interval(0.01, self._tick)
         self.app_suspend_signal.subscribe(self, lambda _: self.tell("suspends"))
         self.app_resume_signal.subscribe(self, lambda _: self.tell("resumes"))
 

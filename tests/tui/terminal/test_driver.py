@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import termios
+from pathlib import Path
 
 from tests.tui.terminal.rig import Rig
 
@@ -13,29 +14,29 @@ KITTY = "\x1b[?27u\x1b]11;rgb:1e1e/1e1e/2e2e\x07\x1b[?62;c"
 
 def test_a_terminal_that_is_not_read_stops_neither_the_loop_nor_lets_a_queue_grow(rig: Rig) -> None:
     rig.until_ticks(5)
-    rig.until_ticks(150, reading=False)
+    rig.until(lambda: _dropped(rig) > 20, reading=False)
     rig.type(" ")
     rig.until_told("key space", reading=False)
-    assert max(int(line.split()[5]) for line in rig.told if line.startswith("tick")) < 65_536
-    assert int(rig.told[-1].split()[3]) > 50, "frames were drawn for nobody"
+    assert max(int(tick[5]) for tick in _ticks(rig)) < 32_768
 
 
 def test_when_it_is_read_again_the_screen_is_as_if_nothing_had_been_missed(rig: Rig) -> None:
     rig.until_ticks(5)
-    rig.until_ticks(150, reading=False)
+    rig.until(lambda: _dropped(rig) > 20, reading=False)
     behind = rig.ticks()
     rig.until(lambda: _shown(rig) > behind + 5)
-    lines = rig.screen()[:20]
-    assert [line.split(" of ")[0] for line in lines] == [f"line {number}" for number in range(20)]
+    lines = rig.screen()[:10]
+    assert [line.split(" of ")[0] for line in lines] == [f"line {number}" for number in range(10)]
     assert len({line.split()[3] for line in lines}) <= 2, "lines of the past are left on the screen"
 
 
 def test_a_terminal_that_stops_answering_gets_no_more_than_a_window(rig: Rig) -> None:
     rig.until_written(b"\x1b[c")
     rig.type("\x1b[?62c")
-    rig.until_ticks(100)
+    rig.until(lambda: _dropped(rig) > 0)
+    rig.until_ticks(20)
     before = len(rig.written)
-    rig.until_ticks(50)
+    rig.until_ticks(30)
     assert len(rig.written) == before
     rig.type("\x1b[?62c" * 20)
     rig.until(lambda: len(rig.written) > before)
@@ -85,7 +86,7 @@ def test_being_terminated_restores_the_terminal(rig: Rig) -> None:
 
 def test_a_blocked_terminal_does_not_keep_the_process_from_ending(rig: Rig) -> None:
     rig.until_ticks(5)
-    rig.until_ticks(50, reading=False)
+    rig.until(lambda: _dropped(rig) > 5, reading=False)
     rig.process.send_signal(signal.SIGTERM)
     assert rig.ended(reading=False) == 143
 
@@ -133,14 +134,20 @@ def test_bytes_that_are_no_utf8_type_nothing_that_matters_and_the_next_key_works
     assert rig.ended() == 0
 
 
+def _ticks(rig: Rig) -> list[list[str]]:
+    return [line.split() for line in rig.told if line.startswith("tick")]
+
+
+def _dropped(rig: Rig) -> int:
+    return int(_ticks(rig)[-1][3]) if _ticks(rig) else 0
+
+
 def _shown(rig: Rig) -> int:
     words = (rig.screen() or [""])[0].split()
     return int(words[3]) if len(words) > 3 and words[3].isdecimal() else 0
 
 
 def _state(rig: Rig) -> str:
-    from pathlib import Path
-
     return Path(f"/proc/{rig.process.pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 

@@ -17,7 +17,7 @@ How an App uses it::
         def on_key_releases_known(self, event):               # at the start and after each suspension
             if not self.terminal.multiplexer:
                 self.act(self.talk.use("release" if event.supported else "repeat"))
-        def on_key_released(self, event):                     # event.key is named as the press was
+        def on_key_released(self, event):                     # bubbles as keys do; event.key is named as the press was
             if event.key == talk_key: self.act(self.talk.released(now))
         def on_app_blur(self): self.act(self.talk.lost())     # and when a screen is pushed over, or popped, and in
                                                               # app_suspend_signal, and before exit
@@ -28,7 +28,7 @@ How an App uses it::
 
         def on_background_known(self, event): …               # event.dark; only if the theme was left to us
 
-Events come to the App only, never to a widget: forward what a screen needs. `TerminalLost` ends the app with code 129,
+The other events come to the App only, never to a widget. `TerminalLost` ends the app with code 129,
 SIGTERM ends it with 143, both through `exit`, so that the terminal's mode is restored. SIGHUP is left as it is: it ends
 the process, and the engine mutes at once when the connection is gone.
 

@@ -11,15 +11,17 @@ class _Said(events.Event, bubble=False, verbose=True):
     key = ""
 
 
-class KeyReleased(_Said):
-    """A key was let go. Arrives at the App as `on_key_released`, never at a widget.
+class KeyReleased(events.Event, bubble=True, verbose=True):
+    """A key was let go.
 
-    `key` is the name its press had (`space`, `m`, `T`), whatever modifiers changed in between.
+    `key` is the name its press had (`space`, `m`, `T`), whatever modifiers changed in between. It goes the way of its
+    press, from the focused widget up to the App (`on_key_released`), so that it cannot overtake it.
     """
 
     def __init__(self, key: str) -> None:
         super().__init__()
         self.key = key
+        self.is_on_its_way = False
 
 
 class KeyReleasesKnown(events.Event, bubble=False):

@@ -19,8 +19,8 @@ def keep_still(app: PatientOutput[Any]) -> None:
     """
     app.animation_level = "none"
     app.when_focused = stop_blinking
-    if (focused := app.focused) is not None:
-        stop_blinking(focused)
+    if app.screen_stack and app.focused is not None:
+        stop_blinking(app.focused)
 
 
 def stop_blinking(widget: Widget) -> None:

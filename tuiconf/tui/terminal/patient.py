@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from textual import events
-from textual.app import App, ReturnType, ScreenStackError
+from textual.app import App, ReturnType
 from textual.timer import Timer
 from textual.widget import Widget
 
 from tuiconf.tui.terminal.driver import TerminalDriver
-from tuiconf.tui.terminal.events import TerminalLost
+from tuiconf.tui.terminal.events import KeyReleased, TerminalLost
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -51,13 +51,19 @@ class PatientOutput(App[ReturnType]):
             return
         self._owed.stop()
         self._owed = None
-        try:
-            self.screen.refresh()
-        except ScreenStackError:  # it is leaving
-            return
+        self.refresh()
 
     def _terminal_is_behind(self) -> bool:
         return isinstance(self._driver, TerminalDriver) and self._driver.is_behind
+
+    async def on_event(self, event: events.Event) -> None:
+        """Textual sends keys to who has the focus, and only keys."""
+        if isinstance(event, KeyReleased) and not event.is_on_its_way:
+            event.is_on_its_way = True
+            if self._screen_stack:
+                (self.focused or self.screen).post_message(event)
+        else:
+            await super().on_event(event)
 
     def on_terminal_lost(self, _: TerminalLost) -> None:
         self.exit(return_code=HUNG_UP)

@@ -25,7 +25,7 @@ SAME_PRESS_S = 0.25
 
 # Without any sign that the key is still down (a repeat), the microphone closes: a release that got lost must not leave
 # it open for the rest of the call. Whoever speaks for longer at a time unmutes.
-MAX_HOLD_S = 120.0
+MAX_HOLD_S = 60.0
 
 # So many presses without a single repeat, and this keyboard has none: holding would only be heard for 0.9 s.
 LONE_PRESSES = 3
