@@ -157,3 +157,18 @@ def test_text_that_no_encoding_has_is_escaped() -> None:
     os.close(write_end)
     with os.fdopen(read_end, "rb") as file:
         assert file.read() == b"a\\udcffb\n"
+
+
+def test_a_descriptor_that_another_program_made_non_blocking_is_waited_for() -> None:
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    broken: list[OSError] = []
+    writer = LineWriter(write_end, on_broken=broken.append)
+    lines = [f"{number} " + "x" * 1000 for number in range(MAX_WAITING_LINES // 2)]  # more than a pipe holds
+    for line in lines:
+        writer.write(line)
+    with os.fdopen(read_end) as file:
+        assert [file.readline().rstrip("\n") for _ in lines] == lines
+    writer.close()
+    os.close(write_end)
+    assert broken == []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import stat
 import sys
 import threading
@@ -88,9 +89,17 @@ class LineWriter:
         try:
             while (line := self._next()) is not None:
                 while line:
-                    line = line[os.write(self._fd, line) :]
+                    line = line[self._write_some(line) :]
         except OSError as error:
             self._on_broken(error)
+
+    def _write_some(self, line: bytes) -> int:
+        try:
+            return os.write(self._fd, line)
+        except BlockingIOError:
+            # Another program at the same terminal or pipe made it non-blocking, for all who have it open.
+            select.select([], [self._fd], [])
+            return 0
 
     def _next(self) -> bytes | None:
         with self._changed:
