@@ -24,7 +24,10 @@ _CONTROL = re.compile(r"\x1b\[(\d*)(?:;(\d*))?H|\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^
 class Rig:
     """The terminal (`written` is all it got), the process, and the lines the process told."""
 
-    def __init__(self, *command: str, columns: int = 80, rows: int = 24, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, *command: str, columns: int = 80, rows: int = 24, env: dict[str, str] | None = None, tells: bool = True
+    ) -> None:
+        """Without `tells` its standard output is the terminal as well, as for a person."""
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.mode_before = termios.tcgetattr(slave)
@@ -33,7 +36,7 @@ class Rig:
             [sys.executable, *command],
             stdin=slave,
             stderr=slave,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE if tells else slave,
             env=environ,
             cwd=Path(__file__).parents[3],
             start_new_session=True,
@@ -48,8 +51,8 @@ class Rig:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
         self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
         os.close(self.master)
         os.close(self.slave)
 
@@ -61,7 +64,7 @@ class Rig:
         deadline = time.monotonic() + PATIENCE_S
         while not happened():
             assert time.monotonic() < deadline, f"told {self.told[-5:]}, written {self.written[-300:]!r}"
-            self._listen(reading=reading)
+            self.listen(reading=reading)
 
     def until_told(self, line: str, *, reading: bool = True) -> None:
         self.until(lambda: any(told.startswith(line) for told in self.told), reading=reading)
@@ -79,7 +82,7 @@ class Rig:
 
     def ended(self, *, reading: bool = True) -> int:
         self.until(lambda: self.process.poll() is not None, reading=reading)
-        self._listen(reading=reading)
+        self.listen(reading=reading)
         return self.process.returncode
 
     def screen(self) -> list[str]:
@@ -100,10 +103,11 @@ class Rig:
         height = max(lines, default=-1) + 1
         return [_line(lines.get(row, {})) for row in range(height)]
 
-    def _listen(self, *, reading: bool) -> None:
-        assert self.process.stdout is not None
-        told = self.process.stdout.fileno()
-        for ready in select.select([told, *([self.master] if reading else [])], [], [], 0.05)[0]:
+    def listen(self, *, reading: bool = True) -> None:
+        """Take what is there, or wait a moment for it."""
+        told = None if self.process.stdout is None else self.process.stdout.fileno()
+        ends = [end for end, wanted in ((told, True), (self.master, reading)) if end is not None and wanted]
+        for ready in select.select(ends, [], [], 0.05)[0]:
             data = os.read(ready, 65_536)
             if ready == told:
                 *lines, self._rest = (self._rest + data).split(b"\n")

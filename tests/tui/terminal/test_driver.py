@@ -104,6 +104,7 @@ def test_suspending_first_says_so_and_leaves_the_terminal_as_it_was(rig: Rig) ->
     rig.type("z")
     rig.until(lambda: _state(rig) == "T")
     rig.until_told("suspends")
+    rig.until_told("blur")
     _is_restored(rig)
     rig.process.send_signal(signal.SIGCONT)
     rig.until_told("resumes")
@@ -120,6 +121,7 @@ def test_being_stopped_from_outside_counts_as_having_lost_the_keys_and_nothing_i
     rig.until(lambda: _state(rig) == "T")
     rig.process.send_signal(signal.SIGCONT)
     rig.until_told("suspends")
+    rig.until_told("blur")
     rig.type("x")
     assert rig.ended() == 0
     assert rig.written.count(b"\x1b[>25u") == 1

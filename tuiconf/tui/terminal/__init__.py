@@ -19,8 +19,8 @@ How an App uses it::
                 self.act(self.talk.use("release" if event.supported else "repeat"))
         def on_key_released(self, event):                     # bubbles as keys do; event.key is named as the press was
             if event.key == talk_key: self.act(self.talk.released(now))
-        def on_app_blur(self): self.act(self.talk.lost())     # and when a screen is pushed over, or popped, and in
-                                                              # app_suspend_signal, and before exit
+        def on_app_blur(self): self.act(self.talk.lost())     # also comes when suspended; and do it when a screen is
+                                                              # pushed over or popped, and before exit
         # on the talk key (a press or a repeat, when no input has the focus): self.act(self.talk.key(now))
         # every 100 ms while self.talk.is_down:                               self.act(self.talk.tick(now))
         # act(Down()) calls ptt.down, act(Up(why)) calls ptt.up, act(None) does nothing

@@ -30,7 +30,7 @@ from codecs import getincrementaldecoder
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from textual import constants
+from textual import constants, events
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
@@ -197,7 +197,7 @@ class TerminalDriver(LinuxDriver):
     def _suspend(self) -> None:
         if not self._suspended:
             self._suspended = True
-            self._app.app_suspend_signal.publish(self._app)
+            self._lose_keys()
             asyncio.get_running_loop().call_later(SUSPEND_NOTICE_S, super()._sigtstp_application)
 
     def _sigcont_application(self, *_: object) -> None:
@@ -205,14 +205,21 @@ class TerminalDriver(LinuxDriver):
         if self._suspended or not self._auto_restart:
             self._suspended = False
             super()._sigcont_application()
+            self.send_message(events.AppFocus())
         else:
             self._in_loop(self._stood_still)
 
     def _stood_still(self) -> None:
         """Somebody had stopped the process (SIGSTOP): keys may have been let go, the screen may have been used."""
-        self._app.app_suspend_signal.publish(self._app)
+        self._lose_keys()
+        self.send_message(events.AppFocus())
         self._app.app_resume_signal.publish(self._app)
         self._app.refresh()
+
+    def _lose_keys(self) -> None:
+        """For whoever holds a key it is as if another window had the focus."""
+        self.send_message(events.AppBlur())
+        self._app.app_suspend_signal.publish(self._app)
 
     # Input
 
