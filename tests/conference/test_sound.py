@@ -78,6 +78,22 @@ class Room:
             self.eavesdroppers[guest].hear(datagram)
 
 
+class Tape:
+    """A recorder that only counts."""
+
+    def __init__(self) -> None:
+        self.leaves: list[int] = []
+
+    def packet(self, leaf: int, counter: int, payload: bytes, *, now: float) -> None:
+        self.leaves.append(leaf)
+
+    def clock(self, leaf: int, counter: int, unix: float, *, now: float) -> None:
+        pass
+
+    def gone(self, leaf: int) -> None:
+        pass
+
+
 def loud(frames: list[Pcm]) -> int:
     """How many frames have something to hear."""
     return sum(bool(np.abs(frame).max() > 0.003) for frame in frames)
@@ -109,6 +125,22 @@ def test_what_one_says_all_others_hear(three: tuple[Room, Guest, Guest, Guest]) 
         assert received(room.sounds[guest], ann.leaf) == 100
         assert room.sounds[guest].undecryptable == {}
     assert not np.array_equal(played[ben][50], np.zeros(960, dtype=np.float32))
+
+
+def test_who_is_silenced_is_heard_by_nobody_here_and_is_still_in_a_recording(
+    three: tuple[Room, Guest, Guest, Guest],
+) -> None:
+    room, ann, ben, _ = three
+    hearing, tape = room.sounds[ben], Tape()
+    hearing.tape = tape
+    hearing.silenced = frozenset({ann.leaf})
+    for frame in SPEECH[:60]:
+        assert loud(room.talk(ann, [frame], [ben])[ben]) == 0
+        assert hearing.voice_frame(ann.leaf) is None
+    assert tape.leaves == [ann.leaf] * 60
+    assert [leaf for leaf, _, _ in hearing.levels(now=room.now)] == [ann.leaf]  # it is seen that they speak
+    hearing.silenced = frozenset()
+    assert loud(room.talk(ann, SPEECH[60:120], [ben])[ben]) > 30
 
 
 def test_no_frame_is_lost_when_someone_joins_in_the_middle(three: tuple[Room, Guest, Guest, Guest]) -> None:

@@ -18,6 +18,7 @@ from relay_quic.rooms import Close, Rooms
 from relay_quic.rooms import Effect as RelayEffect
 from tests.relay.relaysupport import GENEROUS
 from tuiconf.conference import content, notes
+from tuiconf.conference.acquaintances import Acquaintances
 from tuiconf.conference.effects import Effect, Emit, Finish, InstallKeys, Reconnect, Send
 from tuiconf.conference.events import Caller, EpochChanged, Event, Joined, LeftReason
 from tuiconf.conference.membership import DEFAULT_RULES, Instant, Membership, Self
@@ -26,6 +27,7 @@ from tuiconf.conference.session import LinkState, Phase, Session
 from tuiconf.crypto.mls import KeyPackageBundle, new_key_package
 from tuiconf.identity.keys import Identity, fingerprint
 from tuiconf.identity.link import Link, LinkKeys, RelayAddress, derive_keys
+from tuiconf.identity.trust import Pins
 
 TICK_S: Final = 0.020
 RETRY_S: Final = 0.3
@@ -61,10 +63,12 @@ class Guest:
         founder: bool = False,
         rules: RoomRules = DEFAULT_RULES,
         recordable: bool = True,
+        met: Pins | None = None,
     ) -> None:
         self.world = world
         self.identity = identity
-        self.me = Self(identity=identity, psk=world.keys.psk, rng=world.rng)
+        self.people = Acquaintances(identity.public_key, met or Pins())
+        self.me = Self(identity=identity, psk=world.keys.psk, rng=world.rng, judge=self.people)
         self.known: set[str] = set()  # fingerprints
         self.session = Session(
             self.me,
@@ -300,10 +304,11 @@ class World:
         identity: Identity | None = None,
         rules: RoomRules = DEFAULT_RULES,
         recordable: bool = True,
+        met: Pins | None = None,
     ) -> Guest:
-        """Someone who comes with the link."""
+        """Someone who comes with the link, and has `met` these before."""
         who = identity or Identity.create(name, self.rng)
-        guest = Guest(self, who, creator=creator, founder=founder, rules=rules, recordable=recordable)
+        guest = Guest(self, who, creator=creator, founder=founder, rules=rules, recordable=recordable, met=met)
         self.guests.append(guest)
         guest.connect()
         return guest
