@@ -52,6 +52,8 @@ PEOPLE: Final = (ME, MARA, ANN_LEE)
         ("/unsilence #12", schema.AudioSet(participant=12, muted=False)),
         ("/volume Ann Lee -6", schema.AudioSet(participant="Ann Lee", volume_db=-6.0)),
         ("/volume Ann Lee 1,5dB", schema.AudioSet(participant="Ann Lee", volume_db=1.5)),
+        ("/chat", LocalCommand(name="chat")),
+        ("/test", schema.TryOutput()),
         ("/level", LocalCommand(name="level")),
         ("/devices", schema.GetDevices()),
         ("/input", schema.GetDevices()),

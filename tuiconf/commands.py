@@ -21,7 +21,7 @@ from tuiconf.untrusted import visible
 Who = str | int
 """A participant as requests take them: a name or the beginning of a fingerprint, or the number after a `#`."""
 
-LocalName = Literal["who", "help", "verify", "level"]
+LocalName = Literal["who", "help", "verify", "level", "chat"]
 
 # Of a fingerprint: as much as is shown of it in a line, and far more than is needed to mean one of 1,000 people.
 SHORT_FINGERPRINT: Final = 9
@@ -29,7 +29,7 @@ SHORT_FINGERPRINT: Final = 9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalCommand:
-    """What the front end does itself: who is here, help, comparing with someone, how loud one is."""
+    """What the front end does itself: who is here, help, comparing with someone, how loud one is, what was said."""
 
     name: LocalName
     argument: Who = ""
@@ -106,7 +106,7 @@ def address(who: Person | Caller, among: Sequence[Person | Caller]) -> str:
 def _who(text: str) -> Who:
     if len(text) > 2 and text[0] == text[-1] == '"':
         return text[1:-1]
-    if text.startswith("#") and text[1:].isascii() and text[1:].isdigit():
+    if text.startswith("#") and text[1:].isascii() and text[1:].isdecimal():
         return int(text[1:])
     return text
 
@@ -244,6 +244,7 @@ _TALKING: Final = (
     Command("voice", "on|off", "be heard only while you speak, by the sound of your voice", _voice, "words", _ON_OFF),
     Command("hand", "", "raise your hand, for all to see", _nothing(schema.HandRaise())),
     Command("unhand", "", "lower your hand", _nothing(schema.HandLower())),
+    Command("chat", "", "what was said so far", _nothing(LocalCommand(name="chat"))),
     Command("say", "TEXT", "chat: for a line that begins with a slash", _say, "text"),
 )
 
@@ -277,6 +278,7 @@ _SOUND: Final = (
     Command("devices", "", "the sound devices", _nothing(schema.GetDevices())),
     Command("input", "DEVICE", "your microphone: a name of /devices, or a file", _device("input"), "text"),
     Command("output", "DEVICE", "what you hear with: a name of /devices", _device("output"), "text"),
+    Command("test", "", "play three notes, to hear whether your output works", _nothing(schema.TryOutput())),
     Command("gain", "DECIBELS", "make your microphone louder or softer", _gain, "text"),
     Command("play", "FILE", "send a sound file besides your voice", _play, "text"),
     Command("stop", "", "stop playing it", _nothing(schema.PlayStop())),

@@ -23,7 +23,7 @@ from tuiconf.control.events import AudioChanged
 from tuiconf.control.rpc import ControlError, ErrorNumber
 from tuiconf.control.schema import METHODS, AnyRequest
 from tuiconf.errors import UsageError
-from tuiconf.lines import visible
+from tuiconf.untrusted import visible
 
 # These take over the connection: of no use from a command line.
 _STREAMS: Final = (schema.SoundIn, schema.SoundOut)

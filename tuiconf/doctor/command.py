@@ -61,7 +61,7 @@ def examine(checks: Mapping[str, Check], context: Context) -> Iterator[tuple[str
 
 def as_text(name: str, finding: Finding) -> str:
     """For a person: words before colours, so that it reads the same everywhere and aloud."""
-    from tuiconf.lines import visible
+    from tuiconf.untrusted import visible
 
     text = f"{finding.level.value:<8} {name:<9} {visible(finding.sentence)}\n"
     if finding.command is not None:

@@ -9,17 +9,22 @@ import os
 import signal
 from typing import Final
 
-from tuiconf import lines
 from tuiconf.adapters.printing import OutputLost
 from tuiconf.adapters.standard_streams import LineWriter, typed_lines
-from tuiconf.conference.events import Failed, Joined, Left
 from tuiconf.control import schema
 from tuiconf.control.calls import socket_path
 from tuiconf.control.client import ControlClient, EngineGone
-from tuiconf.control.events import Envelope, Notice
+from tuiconf.control.events import Envelope, Failed, Joined, Left, Levels, Notice, Ready
 from tuiconf.control.rpc import ControlError
 from tuiconf.errors import TuiconfError
 from tuiconf.participant.engine_process import EXIT_CODES
+from tuiconf.plain.answers import RECENT_CHAT, chat, who
+from tuiconf.plain.printer import Printer, shows_utf8
+from tuiconf.plain.sentences import heard
+from tuiconf.plain.typed import Commands
+
+# As long as it takes to say a sentence.
+LISTEN_S: Final = 3.0
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -32,7 +37,7 @@ class FrontEnd:
         self._as_json = as_json
         self._errors = LineWriter(2, on_broken=lambda _: None)
         self._words = LineWriter(1, on_broken=self._broken)
-        self._printer = lines.Printer(self._words.write, self._errors.write, as_json=as_json)
+        self._printer = _printer(self._words, self._errors, as_json=as_json)
         self._loop = asyncio.get_running_loop()
         self._output_error: OSError | None = None
         self._told_to_leave = False
@@ -41,7 +46,7 @@ class FrontEnd:
         self._was_terminal = os.isatty(0)
         self._terminal_lost = asyncio.Event()
         self._client: ControlClient | None = None
-        self._commands: lines.Commands | None = None
+        self._commands: Commands | None = None
 
     async def run(self, *, since: int | None) -> int:
         """Until the call is over, or the person detaches; the exit code. `since` None: tell first what is so.
@@ -85,6 +90,8 @@ class FrontEnd:
     async def _show_events(self, client: ControlClient) -> int:
         async for envelope in client.events():
             self._show(envelope)
+            if isinstance(envelope.data, Joined) and not self._as_json:
+                await self._say_whether_heard(client)
             if isinstance(envelope.data, Left):
                 return EXIT_CODES[envelope.data.reason] or int(self._failed)
         raise EngineGone("the engine has ended without a word: the call is over")
@@ -97,7 +104,7 @@ class FrontEnd:
 
     async def _read_commands(self, client: ControlClient) -> bool:
         """Until the person leaves; True when they detach, or their terminal is gone."""
-        commands = self._commands = lines.Commands(client, self._printer.show)
+        commands = self._commands = Commands(client, self._printer, self._listen)
         async for line in typed_lines():
             await commands.run(line)
             if commands.detached:
@@ -113,15 +120,37 @@ class FrontEnd:
         state = await client.call(schema.GetState())
         if self._as_json:
             return state.seq
-        for line in state.chat:
-            self._words.write(f"<{lines.visible(line.name)}> {lines.visible(line.text)}")
-        commands = lines.Commands(client, self._printer.show)
-        await commands.run("/who")
+        self._printer.sentences.begin(state)
+        if state.phase == "ready":
+            self._printer.show(Ready())
+            return state.seq
+        self._printer.say((*chat(state, RECENT_CHAT), *who(state)))
         if state.phase != "joined":
             self._printer.show(Notice(message=f"the call is {state.phase}"))
         if state.audio.muted:
             self._printer.show(Notice(message="you are muted: /unmute when you want to speak"))
         return state.seq
+
+    async def _say_whether_heard(self, client: ControlClient) -> None:
+        """To whoever has just joined: a microphone is never hot by surprise."""
+        with contextlib.suppress(ControlError, EngineGone):  # the call may be over already
+            self._printer.say((heard((await client.call(schema.GetState())).audio),))
+
+    async def _listen(self) -> float | None:
+        """How loud the microphone is at its loudest, over a connection of its own: levels are for whoever asks."""
+        client = await ControlClient.connect(socket_path(self._call))
+        loudest: float | None = None
+        try:
+            await client.call(schema.Subscribe(events=["levels"]))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LISTEN_S):
+                    async for envelope in client.events():
+                        if isinstance(envelope.data, Levels) and envelope.data.own is not None:
+                            level = envelope.data.own.dbfs
+                            loudest = level if loudest is None else max(loudest, level)
+        finally:
+            await client.close()
+        return loudest
 
     async def _say_goodbye(self, client: ControlClient) -> None:
         """To a person who detaches: nothing about their microphone is to be a surprise."""
@@ -160,7 +189,7 @@ async def wait_until_joined(call: str, *, as_json: bool) -> int:
     """Show what happens until the call is joined, or was not; the exit code. Interrupted, the call is left."""
     client = await ControlClient.connect(socket_path(call))
     words, errors = LineWriter(1, on_broken=lambda _: None), LineWriter(2, on_broken=lambda _: None)
-    printer = lines.Printer(words.write, errors.write, as_json=as_json)
+    printer = _printer(words, errors, as_json=as_json)
     try:
         await client.call(schema.Subscribe(since=0))
         async for envelope in client.events():
@@ -179,3 +208,7 @@ async def wait_until_joined(call: str, *, as_json: bool) -> int:
         words.close()
         errors.close()
     raise EngineGone("the engine has ended without a word: the call is over")
+
+
+def _printer(words: LineWriter, errors: LineWriter, *, as_json: bool) -> Printer:
+    return Printer(words.write, errors.write, as_json=as_json, ascii=not shows_utf8(os.environ))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import sys
 from collections.abc import Coroutine
 from typing import TypeVar
 
 import msgspec
 
-from tuiconf import lines
 from tuiconf.adapters.audio import Kind
 from tuiconf.adapters.journal import JournalLog, leads_to_journal
 from tuiconf.adapters.printing import OutputLost
@@ -23,6 +23,8 @@ from tuiconf.errors import UsageError
 from tuiconf.participant.engine_process import EngineProcess, Setting
 from tuiconf.participant.plan import Plan
 from tuiconf.participant.stdio import StandardClient
+from tuiconf.plain.printer import Printer, shows_utf8
+from tuiconf.plain.typed import Commands
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -52,9 +54,11 @@ class InThisProcess:
         # Sound on standard output leaves only standard error for words.
         on_words = plan.sink.kind is not Kind.STANDARD
         self._words = LineWriter(1, on_broken=self._broken) if on_words else self._errors
-        self._printer = lines.Printer(self._words.write, self._errors.write, as_json=plan.as_json)
+        self._printer = Printer(
+            self._words.write, self._errors.write, as_json=plan.as_json, ascii=not shows_utf8(os.environ)
+        )
         self._log = JournalLog(self._errors.write, level_prefix=leads_to_journal()) if plan.log_json else None
-        self._commands: lines.Commands | None = None
+        self._commands: Commands | None = None
         self._engine = EngineProcess(plan, setting, self._show)
         self._client = StandardClient(self._engine.service, self._words) if plan.stdio else None
 
@@ -91,7 +95,7 @@ class InThisProcess:
 
     async def _read_commands(self) -> None:
         """Until standard input ends. Then leave, unless it was said for how long to stay; what was typed is sent."""
-        commands = self._commands = lines.Commands(_Control(self._engine.service), self._printer.show)
+        commands = self._commands = Commands(_Control(self._engine.service), self._printer)
         async for line in typed_lines():
             await commands.run(line)
         # What was said is sent, and whoever makes a room is told its link, also when there is nothing to read.
