@@ -19,7 +19,7 @@ from tuiconf.adapters.peers import PeersError, PeersFile, format_peers, parse_pe
 from tuiconf.adapters.private_files import FileError, NotPrivate
 from tuiconf.adapters.words import words_of
 from tuiconf.identity.names import MAX_NAME_CHARACTERS, is_name
-from tuiconf.identity.trust import MAX_PINS, Accepted, Compared, Finding, Forgotten, How, Met, Pin, Pins
+from tuiconf.identity.trust import MAX_PINS, Accepted, Change, Compared, Finding, Forgotten, How, Met, Pin, Pins
 
 MARA, BEN = b"m" * 32, b"b" * 32
 NOW: Final = 1_790_000_000.0
@@ -63,7 +63,8 @@ def test_nobody_was_met_where_there_is_no_file_and_looking_makes_none(file: Peer
 
 
 def test_whoever_was_met_or_compared_with_is_there_the_next_time(file: PeersFile, path: Path) -> None:
-    changes = [met(MARA, "Mara"), compared(BEN, "Ben Ü", matches=False), compared(b"c" * 32, "C", "room_code")]
+    changes: list[Change] = [met(MARA, "Mara"), compared(BEN, "Ben Ü", matches=False)]
+    changes.append(compared(b"c" * 32, "C", "room_code"))
     written = file.change(changes)
     assert everyone(PeersFile(path, rng=os.urandom).read()) == everyone(written)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

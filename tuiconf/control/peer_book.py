@@ -155,6 +155,9 @@ class PeerBook:
     def _matching(self, wanted: int | str, among: Mapping[bytes, Someone]) -> Sequence[Someone]:
         if isinstance(wanted, int):
             return [who for who in among.values() if who.leaf == wanted]
+        whole = [who for who in among.values() if fingerprint(who.key) == wanted.lower()]
+        if whole:  # whoever calls themselves by another's fingerprint takes nothing from them
+            return whole
         return [who for who in among.values() if self._fits(wanted, who)]
 
     def _fits(self, wanted: str, who: Someone) -> bool:
