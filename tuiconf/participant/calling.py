@@ -24,7 +24,7 @@ from tuiconf.errors import TuiconfError, UsageError
 from tuiconf.identity.keys import Identity
 from tuiconf.identity.link import RelayAddress, format_host_port, format_link, format_pin
 from tuiconf.media import opus
-from tuiconf.participant import launch, start
+from tuiconf.participant import dialogue, launch, start
 from tuiconf.participant.engine_process import EngineProcess, Setting
 from tuiconf.participant.front_end import FrontEnd, wait_until_joined
 from tuiconf.participant.here import InThisProcess
@@ -66,7 +66,10 @@ def run_start(args: argparse.Namespace) -> int:
     Raises:
         TuiconfError: no call could begin.
     """
-    raise UsageError("say which room: tuiconf join LINK, or tuiconf host RELAY")
+    if not stdin_is_open():
+        raise UsageError("standard input is closed: say which room, tuiconf join LINK or tuiconf host RELAY")
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(dialogue.run(args))
 
 
 def run_attach(args: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import signal
+from collections.abc import AsyncIterator
 from typing import Final
 
 from tuiconf.adapters.printing import OutputLost
@@ -32,8 +33,10 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 class FrontEnd:
     """Shows what happens in one call, and does what is typed."""
 
-    def __init__(self, call: str, *, as_json: bool) -> None:
+    def __init__(self, call: str, *, as_json: bool, typed: AsyncIterator[str] | None = None) -> None:
+        """`typed`: the lines of standard input, where somebody reads them already."""
         self._call = call
+        self._typed = typed if typed is not None else typed_lines()
         self._as_json = as_json
         self._errors = LineWriter(2, on_broken=lambda _: None)
         self._words = LineWriter(1, on_broken=self._broken)
@@ -105,7 +108,7 @@ class FrontEnd:
     async def _read_commands(self, client: ControlClient) -> bool:
         """Until the person leaves; True when they detach, or their terminal is gone."""
         commands = self._commands = Commands(client, self._printer, self._listen)
-        async for line in typed_lines():
+        async for line in self._typed:
             await commands.run(line)
             if commands.detached:
                 await self._say_goodbye(client)
