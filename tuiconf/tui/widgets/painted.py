@@ -70,7 +70,7 @@ def spread(left: Sequence[Piece], right: Sequence[Piece], width: int, gap: str =
 def _joined(lines: Iterable[Line], gap: str) -> Line:
     spans: list[Span] = []
     for line in lines:
-        spans += [(gap, "quiet"), *line] if spans else line
+        spans += [(gap, "plain"), *line] if spans else line
     return tuple(spans)
 
 
@@ -114,9 +114,8 @@ class Painted(Widget):
         """One line, in the colours of the theme."""
         base, width = self.rich_style, self.content_size.width
         line = self._lines[y] if y < len(self._lines) else ()
-        return Strip([Segment(text, base + self._style(tone)) for text, tone in line if text]).adjust_cell_length(
-            width, base
-        )
+        strip = Strip([Segment(text, base + self._style(tone)) for text, tone in line if text])
+        return strip.adjust_cell_length(width, base).simplify()
 
     @property
     def text(self) -> str:

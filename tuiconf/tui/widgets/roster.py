@@ -36,21 +36,24 @@ _GAP: Final = "  "
 class Widths:
     """The cells of each column; 0: it is not there."""
 
+    meter: int
     name: int
     states: int
     quality: int
 
 
 def widths(width: int, longest_name: int) -> Widths:
-    """What fits, given up in this order: the quality, the words for states, and the end of long names."""
+    """What fits, given up in this order: the quality, the words for states, the end of long names, the meter."""
     name = min(max(longest_name, _LEAST_NAME), _MOST_NAME)
     gap = len(_GAP)
     room = width - METER_CELLS - 1 - gap - _TRUST_CELLS  # for the name, and what comes after the trust
     for states, quality in ((18, _QUALITY_CELLS), (13, _QUALITY_CELLS), (13, 0), (9, 0), (4, 0)):
         left = room - gap - states - (gap + quality if quality else 0)
         if left >= min(name, _CUT_NAME):
-            return Widths(min(name, left), states, quality)
-    return Widths(max(1, min(name, room)), 0, 0)
+            return Widths(METER_CELLS, min(name, left), states, quality)
+    if room < _LEAST_NAME:
+        return Widths(0, max(1, min(name, room + METER_CELLS + 1)), 0, 0)
+    return Widths(METER_CELLS, min(name, room), 0, 0)
 
 
 class Roster(Painted):
@@ -85,11 +88,8 @@ class Roster(Painted):
 
     def _line(self, who: Person, columns: Widths, level: Level | None, loss: float | None) -> Line:
         me = who.trust == "self"
-        spans: list[Span] = [
-            self._meter(who, level),
-            (" ", "plain"),
-            (_filled(fit(who.name, columns.name), columns.name), "strong" if level and level.speaking else "plain"),
-        ]
+        spans: list[Span] = [self._meter(who, level), (" ", "plain")] if columns.meter else []
+        spans.append((_filled(fit(who.name, columns.name), columns.name), "strong" if me else "plain"))
         poor = loss is not None and loss >= BAD_LOSS
         trust, trust_tone = TRUST[who.trust]
         spans += [(_GAP, "plain"), (trust.ljust(_TRUST_CELLS), trust_tone)]
