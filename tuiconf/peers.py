@@ -22,6 +22,7 @@ from tuiconf.control.calls import find_call, running_calls, socket_path
 from tuiconf.control.client import ControlClient
 from tuiconf.control.people import NobodyMeant
 from tuiconf.control.requests import Done, Request
+from tuiconf.control.rpc import ControlError
 from tuiconf.control.verifying import (
     AcceptPeer,
     ForgetPeer,
@@ -186,6 +187,10 @@ async def _do_there(call: str, request: Request[R]) -> R:
     try:
         async with asyncio.timeout(ANSWER_S):
             return await client.call(request)
+    except ControlError as error:
+        if error.code == NobodyMeant.code:  # which is about what was typed, wherever it is found out
+            raise NobodyMeant(str(error)) from error
+        raise
     except TimeoutError as error:
         raise EngineSilent(f"the call {call} does not answer") from error
     finally:
