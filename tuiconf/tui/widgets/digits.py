@@ -1,4 +1,4 @@
-"""Digits large enough to be read aloud from across a desk: 3 by 5 dots, two dots in a cell where there is Unicode. Pure."""
+"""Digits large enough to be read aloud from across a desk: 3 by 5 dots, with Unicode two of them in a cell. Pure."""
 
 from __future__ import annotations
 
@@ -60,7 +60,11 @@ def _row(groups: Sequence[str], *, unicode: bool) -> list[str]:
     if not unicode:
         return [line.replace(".", " ") for line in dots]
     below = [*dots[1::2], dots[0].replace("#", ".")]
-    return ["".join(_HALVES.get(u + v, " ") for u, v in zip(a, b, strict=True)) for a, b in zip(dots[::2], below, strict=True)]
+    return [_halved(*pair) for pair in zip(dots[::2], below, strict=True)]
+
+
+def _halved(upper: str, lower: str) -> str:
+    return "".join(_HALVES.get(above + beneath, " ") for above, beneath in zip(upper, lower, strict=True))
 
 
 def _dots(group: str, line: int) -> str:
