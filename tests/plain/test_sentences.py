@@ -58,12 +58,8 @@ EVENTS: list[tuple[Event, str | None]] = [
     (Connecting(), "connecting …"),
     (Waiting(), "waiting to be let in …"),
     (
-        Joined(epoch=3, security_code="12345 67890", me=BO, participants=(ANN, BO)),
-        "joined as Bo; here: Ann; security code 12345 67890",
-    ),
-    (
-        Joined(epoch=0, security_code="1", me=ANN, participants=(ANN,)),
-        "joined as Ann, host; here: nobody else yet; security code 1",
+        Joined(epoch=3, security_code="12345 67890", me=ANN, participants=(ANN,)),
+        "joined as Ann, host; here: nobody else yet; security code 12345 67890",
     ),
     (
         Joined(epoch=0, security_code="1", me=BO, participants=(BO,), created=True),
@@ -130,14 +126,24 @@ def test_the_four_states_of_trust_are_never_merged() -> None:
     assert len(set(TRUST.values())) == len(TRUST) == 5
 
 
-def test_whoever_joins_is_told_at_once_who_is_changed_and_who_records() -> None:
+def test_whoever_joins_is_told_at_once_who_the_others_are() -> None:
     here = (BO, MARA, EVE, changed(ANN, recording=True))
     lines = Seat().sees(Joined(epoch=1, security_code="1", me=BO, participants=here))
     assert lines == [
         "joined as Bo; here: Mara, Mara, Ann; security code 1",
+        "Mara is here, not verified, known",
         f"Mara is here, {CHANGED}/verify eeee-eeee, /accept eeee-eeee or /forget eeee-eeee",
         "Ann is here, verified, host, RECORDING",
     ]
+
+
+def test_of_many_only_those_are_said_at_once_whom_one_has_to_know_of() -> None:
+    many = tuple(changed(MARA, leaf=leaf, name=f"P{leaf}") for leaf in range(10, 40))
+    here = (BO, changed(ANN, recording=True), EVE, *many)
+    lines = Seat().sees(Joined(epoch=1, security_code="1", me=BO, participants=here))
+    assert lines[0].startswith("joined as Bo; here: Ann, Mara, P10, ")
+    assert "and 22 more" in lines[0]
+    assert [line.split(",")[0] for line in lines[1:]] == ["Ann is here", "Mara is here"]
 
 
 def test_a_namesake_is_typed_by_their_key() -> None:

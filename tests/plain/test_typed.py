@@ -183,6 +183,9 @@ async def test_what_concerns_this_program_alone_is_confirmed() -> None:
 
 async def test_peers_are_said_with_what_is_known_of_them() -> None:
     assert await Seat().type("/peers") == ["Mara: not verified, known, last met 3 March 2025, fingerprint mmmm-mmmm"]
+    new = FakeCall()
+    new.answers = {**new.answers, schema.ShowPeer: msgspec.structs.replace(SHOWN, trust="new")}
+    assert (await Seat(new).type("/peers Mara"))[0] == "Mara is not verified, new"
     lines = await Seat().type("/peers Mara")
     assert lines[:3] == [
         "Mara is not verified, known",

@@ -137,7 +137,9 @@ class FrontEnd:
     async def _say_whether_heard(self, client: ControlClient) -> None:
         """To whoever has just joined: a microphone is never hot by surprise."""
         with contextlib.suppress(ControlError, EngineGone):  # the call may be over already
-            self._printer.say((heard((await client.call(schema.GetState())).audio),))
+            audio = (await client.call(schema.GetState())).audio
+            self._printer.sentences.sound_is(audio)
+            self._printer.say((heard(audio),))
 
     async def _listen(self) -> float | None:
         """How loud the microphone is at its loudest, over a connection of its own: levels are for whoever asks."""

@@ -189,7 +189,8 @@ def _trust_of(peer: schema.Peer) -> str:
 
 def _peer(peer: schema.PeerShown) -> Iterator[str]:
     stored = peer.stored
-    yield f"{_peer_name(peer)} is {TRUST[peer.trust] if stored is None else _trust_of(stored)}"
+    verified = stored is not None and peer.trust == stored.trust == "verified"
+    yield f"{_peer_name(peer)} is {_trust_of(stored) if stored is not None and verified else TRUST[peer.trust]}"
     if stored is not None:
         yield f"first met {day(stored.first_met)}, last met {day(stored.last_met)}"
     yield from (f"known by this name before: {_stored(other)}" for other in peer.others[:MAX_LINES])
@@ -247,8 +248,8 @@ def help_for(name: str) -> tuple[str, ...]:
     if name:
         command = find_command(name)
         return (f"{command.usage}: {command.help}", *_aliases(command))
-    lines = (f"{group}: {', '.join(command.usage for command in commands)}" for group, commands in GROUPS.items())
-    return ("what you type is chat, unless it begins with a slash; /help COMMAND says what one does", *lines)
+    lines = (f"{group}: {', '.join(f'/{command.name}' for command in commands)}" for group, commands in GROUPS.items())
+    return ("what you type is chat, unless it begins with a slash; /help and a command says what it does", *lines)
 
 
 def _aliases(command: Command) -> tuple[str, ...]:

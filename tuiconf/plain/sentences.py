@@ -44,7 +44,7 @@ from tuiconf.control.events import (
     Undecryptable,
     Waiting,
 )
-from tuiconf.plain.wording import TRUST, decide, name_of, names, standing
+from tuiconf.plain.wording import MAX_NAMES, TRUST, decide, name_of, names, standing
 from tuiconf.untrusted import visible
 
 READY: Final = (
@@ -65,7 +65,11 @@ class Sentences:
         """What is so already, and need not be said."""
         self._people = {who.leaf: who for who in state.participants}
         self._callers = {caller.ref: caller for caller in state.callers}
-        self._audio = state.audio
+        self.sound_is(state.audio)
+
+    def sound_is(self, audio: AudioChanged) -> None:
+        """What is sent and heard, as was said in another way."""
+        self._audio = audio
 
     @property
     def people(self) -> tuple[Person, ...]:
@@ -107,9 +111,10 @@ class Sentences:
         if event.created and not me.host:
             return (f"joined as {name}, alone in a new room: nobody was there to let you in. Is it the right link?",)
         others = [who for who in event.participants if who.leaf != me.leaf]
+        few = len(others) <= MAX_NAMES
         return (
             f"joined as {name}; here: {names(others, 'nobody else yet')}; security code {code}",
-            *(self._arrival(who, verb="is here") for who in others if who.trust == "changed" or who.recording),
+            *(self._arrival(who, verb="is here") for who in others if few or who.trust == "changed" or who.recording),
         )
 
     def _arrival(self, who: Person, verb: str = "joined") -> str:
