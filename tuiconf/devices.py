@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tuiconf.adapters.printing import print_to
+from tuiconf.untrusted import visible
 
 if TYPE_CHECKING:
     from tuiconf.adapters.audio.devices import Device
@@ -65,8 +66,6 @@ def as_lines(found: Sequence[Device]) -> Iterator[str]:
 
 
 def _line(device: Device, option: str) -> str:
-    from tuiconf.lines import visible  # brings the engine with it, which the other commands need not wait for
-
     notes = ["default"] if device.default else []
     if device.spec is None:
         notes.append("cannot be told apart from another of this name")
