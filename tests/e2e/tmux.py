@@ -13,6 +13,8 @@ from pathlib import Path
 
 from tests.e2e.processes import PATIENCE_S, World, home_environment, python_module
 
+_USUAL = {"TERM": "tmux-256color", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
+
 AVAILABLE = shutil.which("tmux") is not None
 
 
@@ -90,7 +92,7 @@ class Tmux:
         folder = self._world.folder / (home or name)
         variables = {
             key: value
-            for key, value in (home_environment(folder) | dict(environment or {})).items()
+            for key, value in (home_environment(folder) | _USUAL | dict(environment or {})).items()
             if os.environ.get(key) != value
         }
         shell = f'{shlex.join(python_module("tuiconf", *arguments))}; echo "exit code $?"; exec sleep 600'
