@@ -193,12 +193,14 @@ class Methods(ABC):
         return await self.call(schema.Unlock())
 
     async def lobby_set(self, *, lobby: Literal["off", "unknown", "everyone"]) -> schema.Done:
-        """Who has to wait until someone lets them in: nobody (`off`), those not known (`unknown`), or `everyone`."""
+        """Who waits until someone lets them in: nobody (`off`), those not verified or allowed (`unknown`), or
+        `everyone`.
+        """
         return await self.call(schema.LobbySet(lobby=lobby))
 
     async def allow_set(self, *, fingerprints: list[str]) -> schema.Done:
-        """Whom this participant knows, besides those in its settings: a lobby for `unknown` people lets them in by
-        itself.
+        """Whom a lobby for `unknown` people lets in by itself, besides the verified, and those in this one's
+        settings.
         """
         return await self.call(schema.AllowSet(fingerprints=fingerprints))
 

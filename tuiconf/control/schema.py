@@ -421,7 +421,7 @@ class Unlock(Request[Done], frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class LobbySet(Request[Done], frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who has to wait until someone lets them in: nobody (`off`), those not known (`unknown`), or `everyone`."""
+    """Who waits until someone lets them in: nobody (`off`), those not verified or allowed (`unknown`), or `everyone`."""
 
     method = "lobby.set"
     result = Done
@@ -430,9 +430,9 @@ class LobbySet(Request[Done], frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class AllowSet(Request[Done], frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Whom this participant knows, besides those in its settings: a lobby for `unknown` people lets them in by itself.
+    """Whom a lobby for `unknown` people lets in by itself, besides the verified, and those in this one's settings.
 
-    Of those that were given before, whoever is not named is no longer known. It needs the right to admit.
+    Of those that were given before, whoever is not named is no longer allowed. It needs the right to admit.
     """
 
     method = "allow.set"
