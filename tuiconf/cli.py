@@ -119,6 +119,12 @@ def _ctl(args: argparse.Namespace) -> int:
     return run_ctl(args)
 
 
+def _ptt(args: argparse.Namespace) -> int:
+    from tuiconf.ptt import run_ptt
+
+    return run_ptt(args)
+
+
 def _demo(args: argparse.Namespace) -> int:
     from tuiconf.demo import run_demo
 
@@ -208,6 +214,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_control(commands: Commands) -> None:
     """What has to do with calls that run already."""
     from tuiconf.ctl import add_calls_arguments, add_ctl_arguments
+    from tuiconf.ptt import add_arguments as add_ptt_arguments
 
     calls = commands.add_parser("calls", help="list the calls that run on this machine")
     add_calls_arguments(calls)
@@ -220,6 +227,9 @@ def _add_control(commands: Commands) -> None:
     ctl = commands.add_parser("ctl", help="do something with a call that runs on this machine")
     add_ctl_arguments(ctl)
     ctl.set_defaults(run=_ctl)
+    ptt = commands.add_parser("ptt", help="talk while a foot switch or button is down, in the call that runs")
+    add_ptt_arguments(ptt)
+    ptt.set_defaults(run=_ptt)
     engine = commands.add_parser("engine")  # no help: it is what `host` and `join` start
     engine.add_argument("handoff", type=int)
     engine.add_argument("ready", type=int)

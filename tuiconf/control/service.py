@@ -27,7 +27,7 @@ from tuiconf.conference.events import (
 )
 from tuiconf.config import Call
 from tuiconf.control import schema
-from tuiconf.control.device_check import AlreadyBegun, DeviceCheck
+from tuiconf.control.device_check import DeviceCheck
 from tuiconf.control.events import CallEvent, ChatSent, Connecting, Level, Levels, Notice
 from tuiconf.control.front_ends import FrontEnds
 from tuiconf.control.history import History
@@ -296,11 +296,9 @@ class CallService:
 
     async def _join(self, *, muted: bool) -> None:
         """Whoever joins muted stays so, whatever becomes of it."""
-        if self._check is None:
-            raise AlreadyBegun("the call has begun already")
         if muted:
             self.mute(True)
-        await self._check.begin(self._call)
+        await self._call_sound.begin()
         self.on_event(Connecting())
 
     # --- sound
@@ -331,8 +329,8 @@ class CallService:
             return
         own, others = self._engine.levels()
         event = Levels(
-            own=Level(leaf=own[0], dbfs=own[1], speaking=own[2]) if own is not None else None,
-            others=tuple(Level(leaf=leaf, dbfs=dbfs, speaking=speaking) for leaf, dbfs, speaking in others),
+            own=Level(leaf=own[0], dbfs=round(own[1], 1), speaking=own[2]) if own is not None else None,
+            others=tuple(Level(leaf=leaf, dbfs=round(dbfs, 1), speaking=speaking) for leaf, dbfs, speaking in others),
         )
         self.on_event(event)
 

@@ -17,7 +17,7 @@ from tuiconf.adapters.audio import (
     parse_output,
 )
 from tuiconf.control import schema
-from tuiconf.control.device_check import DeviceCheck
+from tuiconf.control.device_check import AlreadyBegun, DeviceCheck
 from tuiconf.control.events import AudioChanged, Event, Played
 from tuiconf.control.rpc import ControlError, ErrorNumber
 from tuiconf.control.schema import AnyRequest, Done
@@ -47,7 +47,7 @@ class CallSound:
         """What is sent and heard now."""
         outgoing, incoming = self._engine.outgoing, self._engine.incoming
         return AudioChanged(
-            live=outgoing.live,
+            live=outgoing.live and not self._is_prepared,
             muted=outgoing.muted,
             push_to_talk=outgoing.push_to_talk,
             deafened=outgoing.deafened,
@@ -58,9 +58,25 @@ class CallSound:
         )
 
     @property
+    def _is_prepared(self) -> bool:
+        return self._check is not None and not self._check.over
+
+    @property
     def playing(self) -> int | None:
         """The number of what is being played."""
         return self._play_number if self._is_playing else None
+
+    async def begin(self) -> None:
+        """Begin a call that is only prepared.
+
+        Raises:
+            AlreadyBegun: it is not.
+            AudioError: the output cannot be opened.
+        """
+        if self._check is None:
+            raise AlreadyBegun("the call has begun already")
+        await self._check.begin(self._engine)
+        self._changed()
 
     async def do(self, request: AnyRequest) -> msgspec.Struct | None:
         """Do it; None when it is not about sound.
@@ -144,7 +160,7 @@ class CallSound:
         spec = parse_input(name)
         if spec.kind is Kind.STANDARD:
             raise AudioSpecError("standard input is given when the call begins, or not at all")
-        if self._check is not None and not self._check.over:
+        if self._check is not None and self._is_prepared:
             await self._check.choose_input(name)
         else:
             await self._engine.outgoing.set_input(open_source(spec), name)
@@ -153,13 +169,13 @@ class CallSound:
         spec = parse_output(name)
         if spec.kind is Kind.STANDARD:
             raise AudioSpecError("standard output is given when the call begins, or not at all")
-        if self._check is not None and not self._check.over:
+        if self._check is not None and self._is_prepared:
             await self._check.choose_output(name)
         else:
             await self._engine.incoming.set_output(open_sink(spec), name)
 
     async def _try_output(self) -> None:
-        if self._check is not None and not self._check.over:
+        if self._check is not None and self._is_prepared:
             await self._check.try_output()
         else:
             self._engine.incoming.try_out(chime(FRAME_SAMPLES))
