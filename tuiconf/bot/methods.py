@@ -193,7 +193,7 @@ class Methods(ABC):
         return await self.call(schema.Unlock())
 
     async def lobby_set(self, *, lobby: Literal["off", "unknown", "everyone"]) -> schema.Done:
-        """Who waits until someone lets them in: nobody (`off`), those not verified or allowed (`unknown`), or
+        """Who waits until someone lets them in: nobody (`off`), the not verified or allowed (`unknown`), or
         `everyone`.
         """
         return await self.call(schema.LobbySet(lobby=lobby))

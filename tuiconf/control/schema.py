@@ -421,7 +421,7 @@ class Unlock(Request[Done], frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class LobbySet(Request[Done], frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who waits until someone lets them in: nobody (`off`), those not verified or allowed (`unknown`), or `everyone`."""
+    """Who waits until someone lets them in: nobody (`off`), the not verified or allowed (`unknown`), or `everyone`."""
 
     method = "lobby.set"
     result = Done
