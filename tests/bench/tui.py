@@ -7,6 +7,7 @@ second and statistics every second, of three people who talk in turns, as fast a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import math
 import os
@@ -159,23 +160,24 @@ class Played:
         self._fake = support.FakeControl(support.state(participants=(me, *self._people), me=me))
         self._seq = self._fake.state.seq
 
-    async def serve(self, path: Path) -> None:
-        """Until cancelled."""
-        server = await asyncio.start_unix_server(self._client, path)
-        async with server:
-            await server.serve_forever()
+    async def serve(self, path: Path, over: threading.Event) -> None:
+        """Until it is over."""
+        async with await asyncio.start_unix_server(self._client, path):
+            await asyncio.to_thread(over.wait)
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        happening = None
-        while line := await reader.readline():
-            request = rpc.parse_request(line)
-            kind = schema.METHODS[request.method]
-            params = b"{}" if isinstance(request.params, msgspec.UnsetType) else request.params
-            writer.write(rpc.result(request.id or 0, await self._fake.call(msgspec.json.decode(params, type=kind))))
-            if kind is schema.Subscribe:
-                happening = asyncio.create_task(self._happen(writer))
-        if happening is not None:
-            happening.cancel()
+        happening: list[asyncio.Task[None]] = []
+        with contextlib.suppress(ConnectionError):
+            while line := await reader.readline():
+                request = rpc.parse_request(line)
+                kind = schema.METHODS[request.method]
+                params = b"{}" if isinstance(request.params, msgspec.UnsetType) else request.params
+                answer = await self._fake.call(msgspec.json.decode(params, type=kind))
+                writer.write(rpc.result(None if isinstance(request.id, msgspec.UnsetType) else request.id, answer))
+                if kind is schema.Subscribe:
+                    happening.append(asyncio.create_task(self._happen(writer)))
+        for task in happening:
+            task.cancel()
 
     async def _happen(self, writer: asyncio.StreamWriter) -> None:
         for quarter in itertools.count():
@@ -226,14 +228,12 @@ def _playing(folder: Path, *, talking: bool) -> Iterator[None]:
     runtime = folder / "tuiconf"
     runtime.mkdir(mode=0o700, exist_ok=True)
     path = runtime / f"{CALL}.sock"
-    loop = asyncio.new_event_loop()
-    task = loop.create_task(Played(talking=talking).serve(path))
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    over = threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(Played(talking=talking).serve(path, over)))
     thread.start()
     try:
         yield
     finally:
-        loop.call_soon_threadsafe(task.cancel)
-        loop.call_soon_threadsafe(loop.stop)
+        over.set()
         thread.join()
         path.unlink(missing_ok=True)

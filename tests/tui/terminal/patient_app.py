@@ -9,6 +9,7 @@ from typing import Any
 
 from textual import events
 from textual.app import ComposeResult
+from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tuiconf.tui.terminal.driver import TerminalDriver
@@ -19,7 +20,7 @@ HEIGHT = 10
 
 
 class Ticking(PatientOutput[str]):
-    """Redraws all lines 100 times a second; `x` ends it, `b` breaks it, `z` suspends it."""
+    """Redraws all lines 100 times a second; keys end it, break it, suspend it, pause it, open and close a dialog."""
 
     def __init__(self, tells: int) -> None:
         super().__init__(driver_class=TerminalDriver)
@@ -31,7 +32,7 @@ class Ticking(PatientOutput[str]):
             yield Static(id=f"line{number}", markup=False)
 
     def on_mount(self) -> None:
-        self.set_interval(0.01, self._tick)
+        self._ticking = self.set_interval(0.01, self._tick)
         self.app_suspend_signal.subscribe(self, lambda _: self.tell("suspends"))
         self.app_resume_signal.subscribe(self, lambda _: self.tell("resumes"))
 
@@ -48,12 +49,38 @@ class Ticking(PatientOutput[str]):
 
     def on_key(self, event: events.Key) -> None:
         self.tell(f"key {event.key}")
-        if event.key == "x":
-            self.exit("left")
-        if event.key == "b":
-            raise RuntimeError("broken")
-        if event.key == "z":
-            self.action_suspend_process()
+        match event.key:
+            case "x":
+                self.exit("left")
+            case "b":
+                raise RuntimeError("broken")
+            case "z":
+                self.action_suspend_process()
+            case "p":
+                self._ticking.pause()
+            case "o":
+                self.push_screen(Dialog())
+            case "c":
+                self.pop_screen()
+            case "w":
+                self.query_one("#line3", Static).update("wide 中文 and\ttabs")
+            case "l":
+                self.refresh(layout=True)
+            case "r":
+                self.repaint()
+        self.call_after_refresh(self._say_when_all_is_drawn)
+
+    def _say_when_all_is_drawn(self) -> None:
+        if self._owed is None and self._written():
+            self.tell("drawn")
+        else:
+            self.set_timer(0.01, lambda: self.call_after_refresh(self._say_when_all_is_drawn))
+
+    def _written(self) -> bool:
+        driver = self._driver
+        if not isinstance(driver, TerminalDriver) or driver._writer is None:
+            return False
+        return not driver.is_behind and not driver._writer.stuck_s(now=time.monotonic())
 
     def on_key_released(self, event: KeyReleased) -> None:
         self.tell(f"released {event.key}")
@@ -66,6 +93,15 @@ class Ticking(PatientOutput[str]):
 
     def on_app_blur(self, _: events.AppBlur) -> None:
         self.tell("blur")
+
+
+class Dialog(ModalScreen[None]):
+    """Covers some of it."""
+
+    DEFAULT_CSS = "Dialog { align: center middle; } Dialog Static { width: 30; height: 5; border: solid white; }"
+
+    def compose(self) -> ComposeResult:
+        yield Static("dialog")
 
 
 def main() -> Any:

@@ -56,8 +56,21 @@ class Rig:
         os.close(self.master)
         os.close(self.slave)
 
+    def resize(self, columns: int, rows: int) -> None:
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.process.send_signal(signal.SIGWINCH)
+
     def type(self, keys: str | bytes) -> None:
         os.write(self.master, keys.encode() if isinstance(keys, str) else keys)
+
+    def do(self, keys: str) -> bytes:
+        """Type these, and see what the ticking app draws for them."""
+        size, drawn = len(self.written), self.told.count("drawn")
+        self.type(keys)
+        self.until(lambda: self.told.count("drawn") >= drawn + len(keys))
+        while select.select([self.master], [], [], 0)[0]:
+            self.listen()
+        return self.written[size:]
 
     def until(self, happened: Callable[[], object], *, reading: bool = True) -> None:
         """Listen to the process, and read the terminal unless it is to be blocked, until this has happened."""

@@ -30,6 +30,25 @@ def test_when_it_is_read_again_the_screen_is_as_if_nothing_had_been_missed(rig: 
     assert len({line.split()[3] for line in lines}) <= 2, "lines of the past are left on the screen"
 
 
+def test_what_is_left_out_because_it_is_there_already_is_there(rig: Rig) -> None:
+    rig.until_ticks(20)
+    for keys in ("p", "o", "c", "w", "o", "cocowpc"):
+        rig.do(keys)
+        before = rig.screen()
+        assert b"\x1b[24;1H" in rig.do("r")
+        assert rig.screen() == before, keys
+
+
+def test_a_screen_that_is_painted_again_costs_nothing_until_its_size_changes(rig: Rig) -> None:
+    rig.until_ticks(20)
+    rig.do("p")
+    rig.do("l")
+    assert b"~" not in rig.do("lll")
+    before = len(rig.written)
+    rig.resize(100, 24)
+    rig.until(lambda: b"\x1b[24;1H" in rig.written[before:])
+
+
 def test_a_terminal_that_stops_answering_gets_no_more_than_a_window(rig: Rig) -> None:
     rig.until_written(b"\x1b[c")
     rig.type("\x1b[?62c")

@@ -72,6 +72,11 @@ LAST_RESORT = (
 LAST_ANSWER_PATIENCE_S = 0.4
 LAST_BYTES_PATIENCE_S = 1.0
 
+# Textual paints the beginning, and each new screen, several times within some milliseconds: what follows a frame of
+# this size waits for so long, and is then one.
+LARGE_BYTES = 2_048
+SETTLE_S = 0.05
+
 # How often a sequence that does not go on is looked at, and the end of the app noticed, as in Textual.
 INPUT_TICK_S = 0.1
 
@@ -91,6 +96,8 @@ class TerminalDriver(LinuxDriver):
         self._pace = Pace()
         self._paced = False  # until the terminal has answered once
         self._releases: bool | None = None
+        self._frame_bytes = self._dropped_bytes = 0
+        self._settled_at = 0.0
         self._asked = self._answers = 0
         self._all_answered = threading.Event()
         self._suspended = False
@@ -106,16 +113,25 @@ class TerminalDriver(LinuxDriver):
         if writer is None:
             return False
         stuck = writer.stuck_s(now=now) > STUCK_S or writer.waiting_bytes > MAX_PENDING_BYTES
-        return stuck or (self._paced and self._pace.is_behind(now=now))
+        return stuck or now < self._settled_at or (self._paced and self._pace.is_behind(now=now))
 
     def write(self, data: str) -> None:
         """Hand `data` to the writer; never waits. What a stopped terminal has no room for is dropped."""
         encoded = data.encode("utf-8", "replace")
         if self._writer is not None and self._writer.write(encoded):
             self._pace.wrote(len(encoded))
+            self._frame_bytes += len(encoded)
+
+    def has_dropped(self) -> bool:
+        """Has anything been dropped since this was last asked?"""
+        before, self._dropped_bytes = self._dropped_bytes, 0 if self._writer is None else self._writer.dropped_bytes
+        return self._dropped_bytes > before
 
     def flush(self) -> None:
         """Called after each frame."""
+        if self._frame_bytes > LARGE_BYTES:
+            self._settled_at = time.monotonic() + SETTLE_S
+        self._frame_bytes = 0
         if self._paced and self._pace.wants_fence():
             self._fence()
 
@@ -125,12 +141,20 @@ class TerminalDriver(LinuxDriver):
         self._asked += 1
         self._all_answered.clear()
 
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """Of the terminal that is written to; Textual asks about standard output."""
+        try:
+            columns, rows = os.get_terminal_size(self._output)
+        except OSError:
+            return super()._get_terminal_size()
+        return columns or 80, rows or 24
+
     # Modes
 
     def start_application_mode(self) -> None:
         self._writer = PatientWriter(self._output)
         self._pace, self._paced, self._releases = Pace(), False, None
-        self._asked = self._answers = 0
+        self._asked = self._answers = self._dropped_bytes = 0
         super().start_application_mode()  # type: ignore[no-untyped-call]
         self._stop_textuals_writer()
         if not self.input_tty:

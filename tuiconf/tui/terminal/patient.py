@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from textual import events
 from textual.app import App, ReturnType
+from textual.driver import Driver
 from textual.timer import Timer
 from textual.widget import Widget
 
 from tuiconf.tui.terminal.driver import TerminalDriver
 from tuiconf.tui.terminal.events import KeyReleased, TerminalLost
+from tuiconf.tui.terminal.shown import Shown
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,39 +27,62 @@ HUNG_UP = 129
 
 
 class PatientOutput(App[ReturnType]):
-    """Drops frames while the terminal is behind, then paints the whole screen once. To inherit from instead of `App`.
+    """Drops frames while the terminal is behind, then shows what is current. To inherit from instead of `App`.
 
-    `_display` is Textual's own name and the only one of its private ones that is overridden here: everything that it
-    draws goes through it. What it is given mostly describes a change, so one that was dropped leaves nothing to build
-    on, and the next thing drawn must be everything.
+    `_display` is Textual's own name, and everything that Textual draws goes through it. What it is given mostly
+    describes a change, so one that was dropped leaves nothing to build on, and the next thing drawn must be the whole
+    screen; of which `Shown` lets through what the terminal does not show yet.
     """
 
     _owed: Timer | None = None
     frames_dropped: int = 0
     when_focused: Callable[[Widget], None] | None = None
 
+    def __init__(self, driver_class: type[Driver] | None = None) -> None:
+        super().__init__(driver_class)
+        self._shown = Shown()
+        self._sized = False
+
+    def repaint(self) -> None:
+        """Paint everything, whatever the terminal shows: for a key, when another program has written there."""
+        self._shown.forget()
+        self.refresh()
+
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
-        if renderable is None or self._batch_count or not self._terminal_is_behind():
+        driver = self._driver
+        ends = self._batch_count or not self._running or self._closed  # nothing will be drawn
+        if renderable is None or ends or not isinstance(driver, TerminalDriver):
             super()._display(screen, renderable)
-            return
+        elif driver.is_behind:
+            self._drop()
+        else:
+            if driver.has_dropped():
+                self._shown.forget()
+            super()._display(screen, self._shown.reduced(renderable, self.console))
+
+    def _drop(self) -> None:
         self.frames_dropped += 1
         if self._owed is None:
             self._owed = self.set_interval(LOOK_S, self._pay, name="repaint owed")
         self.post_display_hook()
 
     def _pay(self) -> None:
-        """Paint everything, once there is room for it."""
-        if self._owed is None or self._terminal_is_behind():
+        """Show what is current, once there is room for it."""
+        if self._owed is None or (isinstance(self._driver, TerminalDriver) and self._driver.is_behind):
             return
         self._owed.stop()
         self._owed = None
         self.refresh()
 
-    def _terminal_is_behind(self) -> bool:
-        return isinstance(self._driver, TerminalDriver) and self._driver.is_behind
+    def on_mount(self) -> None:
+        self.app_resume_signal.subscribe(self, lambda _: self.repaint())
 
     async def on_event(self, event: events.Event) -> None:
-        """Textual sends keys to who has the focus, and only keys."""
+        """Textual sends keys to who has the focus, and only keys: their releases go the same way here."""
+        if isinstance(event, events.Resize):
+            if self._sized:
+                self._shown.forget()
+            self._sized = True  # the first says what was so already
         if isinstance(event, KeyReleased) and not event.is_on_its_way:
             event.is_on_its_way = True
             if self._screen_stack:
