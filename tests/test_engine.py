@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from relay_quic.quic import Library
 from tests.relay.livesupport import a_live_relay
+from tests.relay.quicsupport import until
 from tuiconf.adapters.audio import FRAME_SAMPLES, Frame, Sink, Source
 from tuiconf.adapters.audio.null import NullSink, NullSource
 from tuiconf.adapters.clock import TICK_S
@@ -123,21 +124,24 @@ async def call_alone(folder: Path, source: Source, sink: Sink) -> AsyncIterator[
 async def test_a_bug_in_every_tick_is_told_once_and_costs_neither_the_call_nor_a_secret(tmp_path: Path) -> None:
     sink = _Counting()
     async with call_alone(tmp_path, _Broken(), sink) as (_, events):
-        await asyncio.sleep(0.3)
+        await until(lambda: sink.frames >= 15)
     [told] = [event for event in events if isinstance(event, Failed)]
     assert (told.code, told.fatal) == ("internal", False)
     assert "RuntimeError" in told.message
     assert "name" not in told.message
-    assert sink.frames >= 10
 
 
 async def test_the_end_of_what_is_sent_is_told_once(tmp_path: Path) -> None:
     async with call_alone(tmp_path, _Short(), NullSink()) as (engine, events):
-        await asyncio.sleep(0.3)
-        assert sum(isinstance(event, SourceEnded) for event in events) == 1
+
+        def told() -> int:
+            return sum(isinstance(event, SourceEnded) for event in events)
+
+        await until(lambda: told() == 1)
         await engine.outgoing.set_input(_Short(), "")
-        await asyncio.sleep(0.3)
-        assert sum(isinstance(event, SourceEnded) for event in events) == 2
+        await until(lambda: told() == 2)
+        await asyncio.sleep(0.1)
+        assert told() == 2
 
 
 async def test_a_recording_has_silence_for_the_time_that_was_missed(tmp_path: Path) -> None:

@@ -328,8 +328,8 @@ def test_a_lost_terminal_is_muted_at_once_shown_to_the_others_and_left_after_a_w
     terminal = Terminal(world, "join", ann.link(), *options, home="bo")
     terminals.append(terminal)
     ann.hears("Bo", more_than=10)
-    terminal.close()
     closed = time.monotonic()
+    terminal.close()
     _shows_muted(ann, "Bo")
     state = Machine(world, "bo").ctl("state.get")
     assert (state["audio"]["live"], state["attached"]) == (False, 0)
@@ -338,29 +338,34 @@ def test_a_lost_terminal_is_muted_at_once_shown_to_the_others_and_left_after_a_w
     until(lambda: not Machine(world, "bo").engines(), "end of the engine")
 
 
-@pytest.mark.parametrize("how", ["closed", "killed"])
 def test_whoever_attaches_in_time_keeps_a_call_whose_terminal_was_lost(
-    world: World, relay: Relay, terminals: list[Terminal], how: str
+    world: World, relay: Relay, terminals: list[Terminal]
 ) -> None:
+    """A terminal that was closed, and one whose program was killed."""
     settings = world.folder / "short.toml"
     settings.write_text(SHORT_STAY.replace("3", "6"))
-    ann = Machine(world, "ann")
-    terminal = Terminal(world, "host", relay.to_type, *SILENT, "--config", str(settings), home="ann")
-    terminals.append(terminal)
-    terminal.shows("joined as")
-    wire = ann.wire()
-    wire.do("subscribe")
-    terminal.close() if how == "closed" else terminal.process.kill()
-    assert wire.event("audio_changed")["muted"]
-    lost = time.monotonic()
-    again = Terminal(world, "attach", home="ann")
-    terminals.append(again)
-    again.warns("you are muted")
-    time.sleep(max(0.0, lost + 7 - time.monotonic()))
-    assert wire.do("state.get")["audio"]["muted"]
-    again.type("/unmute\n")
-    assert not wire.event("audio_changed")["muted"]
-    wire.close()
+    homes, first = ("ann", "bo"), []
+    for home in homes:
+        first.append(Terminal(world, "host", relay.to_type, *SILENT, "--config", str(settings), home=home))
+    terminals += first
+    for terminal in first:
+        terminal.shows("joined as")
+    wires = [Machine(world, home).wire() for home in homes]
+    for wire in wires:
+        wire.do("subscribe")
+    first[0].close()
+    first[1].process.kill()
+    again = [Terminal(world, "attach", home=home) for home in homes]
+    terminals += again
+    for wire, terminal in zip(wires, again, strict=True):
+        assert wire.event("audio_changed")["muted"]
+        terminal.warns("you are muted")
+    time.sleep(7)
+    for wire, terminal in zip(wires, again, strict=True):
+        assert wire.do("state.get")["audio"]["muted"]
+        terminal.type("/unmute\n")
+        assert not wire.event("audio_changed")["muted"]
+        wire.close()
 
 
 def test_two_people_at_one_call_and_a_script_see_each_other(

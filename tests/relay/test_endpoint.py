@@ -13,7 +13,7 @@ from relay_quic import endpoint as endpoint_module
 from relay_quic.door import RETRY_FROM_HALF_OPEN
 from relay_quic.endpoint import Endpoint, Peer
 from relay_quic.errors import TransportError
-from relay_quic.quic import Closed, DatagramReceived, Event, Library, StreamData
+from relay_quic.quic import Client, Closed, DatagramReceived, Event, Library, StreamData
 from relay_quic.quic.libraries import Connector
 from tests.relay.quicsupport import (
     Recorder,
@@ -238,15 +238,8 @@ async def test_beyond_the_limit_of_connections_nobody_is_let_in(
         a_client(client_library, endpoint.address),
     ):
         with pytest.raises(TransportError):
-            async with asyncio.timeout(0.5):
-                await _refused(client_library, endpoint)
+            await Client.connect(*endpoint.address, library=client_library, on_event=print, timeout_s=0.3)
         assert endpoint.counters.refused >= 1
-
-
-async def _refused(library: Library, endpoint: Endpoint) -> None:
-    from relay_quic.quic import Client
-
-    await Client.connect("127.0.0.1", endpoint.address[1], library=library, on_event=print, timeout_s=0.3)
 
 
 async def test_an_address_that_cannot_be_bound_is_a_transport_error_in_one_sentence() -> None:

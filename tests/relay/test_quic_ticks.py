@@ -69,10 +69,10 @@ async def test_nothing_is_told_between_ticks_and_then_it_is_dated_when_it_came(
             handler.peers[0].send_datagram(b"voice")
             endpoint.wake()
             sent_at = time.monotonic()
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.4)
             assert not came_at
             client.tick(now=time.monotonic())
-            assert sent_at <= came_at[DatagramReceived(data=b"voice")] < sent_at + 0.05
+            assert sent_at <= came_at[DatagramReceived(data=b"voice")] < sent_at + 0.2
         finally:
             await client.close()
 

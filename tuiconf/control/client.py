@@ -25,6 +25,9 @@ MAX_ANSWER_BYTES: Final = 1 << 23
 # bounds of its own, so this is what a program that stands still for some minutes may find.
 MAX_EVENTS: Final = 4096
 
+# As front ends say it when nothing more happens: whoever asks at that moment is told the same.
+_GONE: Final = "the engine has ended without a word: the call is over"
+
 
 class EngineGone(TuiconfError):
     """The engine ended, or never was there."""
@@ -65,7 +68,7 @@ class ControlClient:
             EngineGone: it is gone.
         """
         if self._reading.done():
-            raise EngineGone("the engine is gone")
+            raise EngineGone(_GONE)
         number = self._number = self._number + 1
         answer: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
@@ -74,7 +77,7 @@ class ControlClient:
             await self._writer.drain()
             raw = await answer
         except OSError as error:
-            raise EngineGone("the engine is gone") from error
+            raise EngineGone(_GONE) from error
         finally:
             self._waiting.pop(number, None)
         return decode_result(request, raw)
@@ -100,7 +103,7 @@ class ControlClient:
         except (OSError, ValueError, ControlError):
             pass  # it is gone, or not an engine of ours: the same to whoever waits
         finally:
-            self._refuse_all(EngineGone("the engine is gone"))
+            self._refuse_all(EngineGone(_GONE))
             self._events.put_nowait(None)
 
     def _refuse_all(self, error: TuiconfError) -> None:
