@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuiconf.commands import COMMANDS, GROUPS, LocalCommand, Meant, address, complete, parse_command
@@ -120,6 +120,7 @@ def test_what_the_control_api_would_refuse_is_refused_here(line: str) -> None:
         parse_command(line)
 
 
+@settings(deadline=None)
 @given(
     st.text()
     | st.sampled_from([f"/{command.name} " for command in COMMANDS]).flatmap(lambda c: st.text().map(c.__add__))

@@ -6,7 +6,7 @@ import unicodedata
 from typing import Final
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -42,6 +42,7 @@ def test_markup_is_characters_and_stays_for_widgets_to_show_as_such(text: str) -
     assert visible(text) == text
 
 
+@settings(deadline=None)
 @given(texts)
 def test_what_is_shown_stays_on_its_line_and_moves_no_cursor(text: str) -> None:
     shown = visible(text)
@@ -50,6 +51,7 @@ def test_what_is_shown_stays_on_its_line_and_moves_no_cursor(text: str) -> None:
     shown.encode()
 
 
+@settings(deadline=None)
 @given(texts)
 def test_nothing_is_stacked(text: str) -> None:
     run = 0
@@ -58,11 +60,13 @@ def test_nothing_is_stacked(text: str) -> None:
         assert run <= MAX_MARKS
 
 
+@settings(deadline=None)
 @given(texts)
 def test_what_is_shown_begins_with_no_mark_that_would_land_on_something_else(text: str) -> None:
     assert unicodedata.category(visible(text)[:1] or "a")[0] != "M"
 
 
+@settings(deadline=None)
 @given(texts)
 @example("\u304b\ufe00\u3099")
 def test_showing_twice_changes_nothing_more(text: str) -> None:
@@ -70,6 +74,7 @@ def test_showing_twice_changes_nothing_more(text: str) -> None:
     assert ascii_only(ascii_only(text)) == ascii_only(text)
 
 
+@settings(deadline=None)
 @given(texts)
 def test_a_text_is_as_wide_as_textual_says(text: str) -> None:
     assert cells(visible(text)) == cell_len(visible(text))
@@ -81,6 +86,7 @@ def test_every_character_is_as_wide_as_textual_says() -> None:
     assert [text for text in shown if cells(text) != cell_len(text)] == []
 
 
+@settings(deadline=None)
 @given(texts, st.integers(-1, 12))
 @example("می\u200cخ", 3)
 def test_what_is_made_to_fit_does(text: str, room: int) -> None:
@@ -133,6 +139,7 @@ def test_ascii_keeps_what_can_be_read(text: str, shown: str) -> None:
     assert ascii_only(text) == shown
 
 
+@settings(deadline=None)
 @given(texts)
 def test_ascii_is_ascii_that_can_be_printed(text: str) -> None:
     shown = ascii_only(text)

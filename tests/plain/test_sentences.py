@@ -6,7 +6,7 @@ import unicodedata
 from typing import Final
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.hostile.untrusted_text import HOSTILE
@@ -234,6 +234,7 @@ def test_a_name_that_could_be_taken_for_our_words_is_in_quotation_marks(name: st
     assert name_of(Person(leaf=1, name=name, fingerprint="x", host=False)) == said
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1) | st.sampled_from([text for _, text, _ in HOSTILE]), st.text())
 def test_nothing_that_others_write_leaves_its_line(name: str, text: str) -> None:
     person = Person(leaf=5, name=name, fingerprint="ffff-ffff", host=True, trust="changed")
