@@ -179,6 +179,15 @@ def test_damaged_files_are_problems_and_stay_as_they_are(tmp_path: Path) -> None
     for damaged in (b"nonsense\n", b"\xff\xff\n"):
         known.write_bytes(damaged)
         assert codes(files.known_relays(here))["known_relays"].level is Level.PROBLEM
+    met = paths.peers_file(here.environ)
+    assert codes(files.known_peers(here))["known_peers"].level is Level.OK
+    met.touch(mode=0o600)
+    for damaged in (b"nonsense\n", b"\xff\xff\n"):
+        met.write_bytes(damaged)
+        found = codes(files.known_peers(here))["known_peers"]
+        assert found.level is Level.PROBLEM
+        assert "line 1" in found.sentence
+        assert met.read_bytes() == damaged
     settings = paths.config_file(here.environ)
     settings.parent.mkdir(parents=True)
     settings.write_text("[audio]\nvolume = 11\n")

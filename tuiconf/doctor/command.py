@@ -102,7 +102,7 @@ def _count(findings: list[tuple[str, Finding]]) -> dict[str, int]:
 def _checks() -> dict[str, Check]:
     """In the order in which a person would look: what is here first, and what takes long last."""
     from tuiconf.doctor.clock import clock
-    from tuiconf.doctor.files import configuration, identity, known_relays
+    from tuiconf.doctor.files import configuration, identity, known_peers, known_relays
     from tuiconf.doctor.loopback import loopback
     from tuiconf.doctor.relay import relay
     from tuiconf.doctor.service import service
@@ -113,6 +113,7 @@ def _checks() -> dict[str, Check]:
         "settings": configuration,
         "identity": identity,
         "pins": known_relays,
+        "peers": known_peers,
         "clock": clock,
         "service": service,
         "terminal": terminal,

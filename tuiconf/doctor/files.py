@@ -1,4 +1,4 @@
-"""The identity, the settings and the known relays: are they there, readable, and nobody else's?"""
+"""The identity, the settings, the known relays and people: are they there, readable, and nobody else's?"""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tuiconf import paths
 from tuiconf.adapters import private_files
 from tuiconf.adapters.identity_store import IdentityError, given_passphrase
 from tuiconf.adapters.known_relays import MAX_FILE_BYTES, KnownRelaysError, parse_known_relays
+from tuiconf.adapters.peers import PeersError, PeersFile
 from tuiconf.adapters.private_files import FileError
 from tuiconf.doctor.findings import Context, Finding, ok, problem, warning
 from tuiconf.errors import TuiconfError
@@ -50,6 +51,20 @@ def known_relays(context: Context) -> Iterator[Finding]:
         yield problem("known_relays", f"{path} cannot be used: {reason}", f"${{EDITOR:-vi}} {shlex.quote(str(path))}")
     else:
         yield ok("known_relays", f"relays whose pin was accepted: {count}", facts={"relays": count})
+
+
+def known_peers(context: Context) -> Iterator[Finding]:
+    """Those who were met. Without them nobody can be told from an impostor, so no call begins with a damaged file."""
+    path = paths.peers_file(context.environ)
+    yield from _permissions(path)
+    try:
+        pins = PeersFile(path, rng=os.urandom).read()
+    except (FileError, PeersError) as error:
+        yield problem("known_peers", f"no call can begin: {error}", f"${{EDITOR:-vi}} {_quoted(path)}")
+    else:
+        verified = sum(pin.trust == "verified" for pin in pins)
+        facts = {"peers": len(pins), "verified": verified}
+        yield ok("known_peers", f"people who were met: {len(pins)}, of them verified: {verified}", facts=facts)
 
 
 def configuration(context: Context) -> Iterator[Finding]:
