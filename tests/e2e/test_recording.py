@@ -76,6 +76,13 @@ def test_the_rooms_policy_says_who_may_record(world: World, relay: Relay) -> Non
     assert not (world.folder / "bo").exists()
     assert all(not event["participant"]["recording"] for event in ann.events("status_changed"))
 
+    started = _asked(world, ann, "record.start", f"folder={world.folder / 'ann'}")
+    _asked(world, ann, "hand_over", "participant=Bo")
+    ended = ann.event("recording_changed", lambda event: not event["active"])
+    assert ended["reason"] == "the room does not let you record any more"
+    assert json.loads((Path(started["folder"]) / "recording.json").read_text())["ended"] is True
+    bo.event("status_changed", lambda event: of("Ann")(event) and not event["participant"]["recording"])
+
 
 def test_a_recording_ends_with_the_call_and_is_whole(world: World, relay: Relay) -> None:
     ann = world.host("Ann", relay.to_type, "--audio-in", "tone")

@@ -74,6 +74,7 @@ class CallRecorder:
         self._announced = asyncio.Event()
         self._tracks: dict[int, _Track] = {}  # by leaf: those who may be recorded now
         self._next_id = 0
+        self._ending: asyncio.Task[None] | None = None
         self.state: RecordingChanged | None = None
         """What was told last."""
 
@@ -101,7 +102,9 @@ class CallRecorder:
         self._recording = recording
         self._engine.sound.tape = self
         self._refresh()
-        return self._tell(RecordingChanged(active=True, folder=str(recording.path)))
+        started = self._tell(RecordingChanged(active=True, folder=str(recording.path)))
+        self._end_unless_allowed()
+        return started
 
     async def stop(self, reason: str) -> RecordingChanged:
         """Close the files, and tell everyone that it is over.
@@ -125,11 +128,9 @@ class CallRecorder:
 
     async def close(self) -> None:
         """The call is over."""
-        if self._recording is not None:
-            try:
-                await self.stop("the call is over")
-            except RecordingError as error:
-                self._on_event(Failed(code=error.code, message=str(error), fatal=False))
+        if self._ending is not None:
+            await self._ending
+        await self._end("the call is over")
 
     # --- what happens
 
@@ -147,6 +148,7 @@ class CallRecorder:
             case EpochChanged(epoch=epoch):
                 recording.note("epoch", {"epoch": epoch}, now=now)
                 self._refresh()
+                self._end_unless_allowed()
             case ParticipantJoined(participant=who):
                 recording.note("joined", {"name": who.name, "fingerprint": who.fingerprint}, now=now)
                 self._refresh()
@@ -187,6 +189,21 @@ class CallRecorder:
             self._recording.left(track.track_id)
 
     # --- inside
+
+    async def _end(self, reason: str) -> None:
+        """Stop, if it is still on, with nobody who asked for it."""
+        if self._recording is None:
+            return
+        try:
+            await self.stop(reason)
+        except RecordingError as error:
+            self._on_event(Failed(code=error.code, message=str(error), fatal=False))
+
+    def _end_unless_allowed(self) -> None:
+        """A recording that goes on without a track would be taken for one that has everything."""
+        membership = self._engine.session.membership
+        if membership is not None and not membership.may_record:
+            self._ending = asyncio.create_task(self._end("the room does not let you record any more"))
 
     def _options(self, request: RecordStart) -> RecordingOptions:
         """What was asked for and, where nothing was, what the settings say."""
