@@ -64,9 +64,9 @@ def _parse_and_run(argv: Sequence[str] | None) -> int:
 
 
 def _with_command(argv: Sequence[str]) -> Sequence[str]:
-    """At a terminal `tuiconf` alone, or with options only, is the start screen."""
+    """At a terminal `tuiconf` alone, or with options only, is the start screen; and with --plain anywhere."""
     begins = not argv or (argv[0].startswith("-") and argv[0] not in _ABOUT)
-    return ["start", *argv] if begins and is_terminal(sys.stdin) else argv
+    return ["start", *argv] if begins and (is_terminal(sys.stdin) or "--plain" in argv) else argv
 
 
 def _run(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
