@@ -147,6 +147,7 @@ def test_the_pin_survives_a_new_certificate_for_the_same_key(tmp_path: Path) -> 
         (a_certificate().chain_pem, a_long_chain().key_pem),
         (a_certificate().key_pem, a_certificate().chain_pem),
     ],
+    ids=["none", "empty", "no certificate", "no key", "of another", "exchanged"],
 )
 def test_files_that_are_no_certificate_and_its_key_are_a_config_error(
     tmp_path: Path, cert: bytes | None, key: bytes | None
