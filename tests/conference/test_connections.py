@@ -31,6 +31,17 @@ def came_and_went(guest: Guest) -> int:
     return len(guest.of(ParticipantJoined)) + len(guest.of(ParticipantLeft))
 
 
+def test_a_relay_that_tells_of_connections_without_end_makes_nothing_grow() -> None:
+    world = World()
+    ann, ben = world.party("Ann", "Ben")
+    for invented in range(1000, 1000 + 2 * wire.MAX_CONNECTIONS_LISTED):
+        assert ann.session.receive(wire.Came(connection=invented), world.at) == []
+    assert len(ann.session._call.attendance.connections) == wire.MAX_CONNECTIONS_LISTED
+    ann.say("still here")
+    world.run(1.0)
+    assert heard(ben) == ["still here"]
+
+
 def test_a_short_absence_is_resumed_in_the_same_epoch() -> None:
     world = World()
     ann, ben = world.party("Ann", "Ben")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from relay_quic.wire import MAX_CONNECTIONS_LISTED
 from tuiconf.conference.membership import Membership
 
 # A member whose connection is gone may come back for as long as the relay lets it resume; then it is removed.
@@ -27,6 +28,11 @@ class Attendance:
         """The relay has let us in as connection `own`, beside these."""
         self.own = own
         self.connections = {*connections, own}
+
+    def came(self, connection: int) -> None:
+        """The relay tells of another. More than a room can have it invents: they are nobody's, and not kept."""
+        if len(self.connections) < MAX_CONNECTIONS_LISTED:
+            self.connections.add(connection)
 
     def is_gone(self, membership: Membership, leaf: int) -> bool:
         """Whether the relay has no connection of this member."""

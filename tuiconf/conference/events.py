@@ -155,7 +155,7 @@ class PolicyChanged(Event, frozen=True, kw_only=True, tag="policy_changed"):
 
 
 class MuteRequested(Event, frozen=True, kw_only=True, tag="mute_requested"):
-    """A host asks this participant to mute. Nobody but its user can do it."""
+    """A host asks this participant to mute, which it does. Nobody but its user can unmute it."""
 
     by: Person
 

@@ -169,7 +169,7 @@ class Session:
             case wire.Noted():
                 return self._noted(message, at)
             case wire.Came(connection=connection):
-                self._call.attendance.connections.add(connection)
+                self._call.attendance.came(connection)
                 self._call.knocking.hasten(at.now)
             case wire.Gone(connection=connection):
                 self._call.attendance.connections.discard(connection)
