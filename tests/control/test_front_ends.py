@@ -115,7 +115,7 @@ async def test_a_key_that_is_down_for_too_long_is_stuck_and_that_is_told(monkeyp
     await asyncio.sleep(0.3)
     service.front_ends.push_to_talk(ANN, down=True)  # pressed anew
     await asyncio.sleep(0.3)
-    assert service.talking
+    assert (service.talking, service.told) == (True, [])
     await until(lambda: not service.talking)
     assert service.told == ["notice"]
 
