@@ -124,7 +124,7 @@ async def test_a_switch_that_says_for_how_long_may_be_gone_before() -> None:
     service = NothingService()
     service.front_ends.push_to_talk(ANN, down=True, hold_s=60.0)
     service.front_ends.gone(ANN)
-    assert service.talking
+    assert (service.talking, service.told) == (True, [])
     service.front_ends.push_to_talk(BO, down=False)
     assert not service.talking
     service.front_ends.push_to_talk(ANN, down=True, hold_s=0.02)
