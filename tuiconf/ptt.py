@@ -108,13 +108,10 @@ class PushToTalk:
     async def _follow_switch(self, switch: Switch) -> None:
         self._say("press the key to talk with" if self._key.code is None else f"the talk key is {self._key_name}")
         while True:
-            try:
+            with contextlib.closing(switch), contextlib.suppress(SwitchGone):
                 async for event in switch.events():
                     await self._take(event)
-            except SwitchGone:
-                self._say(f"{self._device} is gone: waiting until it is there again")
-            finally:
-                switch.close()
+            self._say(f"{self._device} is gone: waiting until it is there again")
             await self._take(KeyEvent(code=None, down=False))
             switch = await self._again()
             self._say(f"{self._device} is there again")
