@@ -30,7 +30,11 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Devices(Result, frozen=True, kw_only=True):
-    """What there is on this machine now; `problem` says why it may be nothing."""
+    """What there is on this machine; `problem` says why it may be nothing.
+
+    It is what the sound system had when this engine first used it: a device that was plugged in later is there in the
+    next call.
+    """
 
     inputs: tuple[Device, ...]
     outputs: tuple[Device, ...]

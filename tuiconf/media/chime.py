@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from tuiconf.media.opus import SAMPLE_RATE, Pcm
 
 # A major chord going up, each note over the end of the one before.
-_NOTES_HZ = (523.25, 659.26, 783.99)
-_NOTE_S = 0.28
-_RING_S = 0.6
+_NOTES_HZ: Final = (523.25, 659.26, 783.99)
+_NOTE_S: Final = 0.28
+_RING_S: Final = 0.6
 
 # About as loud as speech: nobody is to jump who wears headphones.
-_AMPLITUDE = 0.15
-_ATTACK_S = 0.008
-_DECAY_S = 0.18
+_AMPLITUDE: Final = 0.15
+_ATTACK_S: Final = 0.008
+_DECAY_S: Final = 0.18
 
 
 def chime(frame_samples: int) -> list[Pcm]:
