@@ -266,3 +266,23 @@ def test_how_long_a_call_outlives_its_terminal_can_be_said(
     assert wire.do("state.get")["audio"]["muted"]
     wire.do("leave", now=True)
     wire.close()
+
+
+def test_with_voice_activation_what_is_no_speech_is_silence_in_as_many_packets(world: World, ann: Participant) -> None:
+    settings = world.folder / "client.toml"
+    settings.write_text("[audio]\nvoice_activation = true\n")
+    bo = world.join("Bo", ann.link(), "--audio-in", "tone", "--config", str(settings))
+    bo.joined()
+    machine = Machine(world, "Bo")
+    wire = machine.wire()
+    audio = wire.do("state.get")["audio"]
+    assert (audio["live"], audio["voice_activation"]) == (True, True)
+    ann.hears("Bo", more_than=100)
+    assert all(event["level_dbfs"] is None for event in bo.events("audio_stats"))
+    settings.write_text("[audio]\nvoice_activation = false\n")
+    bo.signal(signal.SIGHUP)
+    bo.event("audio_changed", lambda event: not event["voice_activation"])
+    bo.event("audio_stats", lambda event: event["level_dbfs"] is not None)
+    wire.do("audio.set", voice_activation=True)
+    bo.event("audio_stats", lambda event: event["level_dbfs"] is None, after=bo.mark)
+    wire.close()
