@@ -62,7 +62,7 @@ def as_lines(found: Sequence[Device]) -> Iterator[str]:
             continue
         yield f"{direction}s:"
         for device in of_this:
-            yield f"  {_line(device, option)}"
+            yield visible(f"  {_line(device, option)}")  # whole: quoting puts spaces beside those of a name
 
 
 def _line(device: Device, option: str) -> str:

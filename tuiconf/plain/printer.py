@@ -13,8 +13,8 @@ from tuiconf.plain.sentences import Sentences
 from tuiconf.untrusted import ascii_only
 
 
-class Answered(Event, frozen=True, kw_only=True, tag="answer"):
-    """With --json: what a typed command was answered with, as in the control API."""
+class Answered(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="answer"):
+    """With --json: what a typed command was answered with, as in the control API. No event of the call."""
 
     method: str
     result: object
@@ -59,7 +59,7 @@ class Printer:
         if not self.as_json:
             self.say(answer(request, result))
         elif not isinstance(result, Done):
-            self.show(Answered(method=request.method, result=msgspec.to_builtins(result)))
+            self._write(msgspec.json.encode(Answered(method=request.method, result=result)).decode())
 
 
 def shows_utf8(environ: Mapping[str, str]) -> bool:
