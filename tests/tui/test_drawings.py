@@ -7,7 +7,7 @@ from tuiconf.tui.widgets.meter import level_bar, share_bar
 from tuiconf.tui.widgets.qr import QUIET, draw_qr, qr_modules
 from tuiconf.tui.widgets.sparkline import bars, ceiling, columns
 
-_GROUPS = "01234 56789 98765 43210 11111 75757".split()
+_GROUPS = ["01234", "56789", "98765", "43210", "11111", "75757"]
 _LIGHT_ABOVE, _LIGHT_BELOW = "▀█", "▄█"
 
 

@@ -32,7 +32,7 @@ class CheckScreen(ModelScreen[None]):
     DEFAULT_CSS = """
     CheckScreen KeyLine { margin-top: 1; }
     CheckScreen.-low KeyLine { margin-top: 0; }
-    CheckScreen > .page { width: 100%; max-width: 100; height: 100%; }
+    CheckScreen > .page { width: 100%; max-width: 120; height: 100%; }
     CheckScreen .promise { height: auto; padding: 1 1 1 1; text-style: bold; }
     CheckScreen .sound { height: 4; padding: 0 1; }
     CheckScreen Rows { height: 1fr; min-height: 4; margin-top: 1; }
@@ -158,7 +158,7 @@ class CheckScreen(ModelScreen[None]):
         if state is None or not self.size.width:
             return
         own = levels.own.dbfs if levels is not None and levels.own is not None else None
-        room = max(8, min(self.size.width, 100) - 2 - _LABEL_CELLS)
+        room = max(8, min(self.size.width, 120) - 2 - _LABEL_CELLS)
         found = self._devices or schema.Devices(inputs=(), outputs=())
         self.query_one(".sound", Static).update(
             Content("\n").join(

@@ -47,6 +47,9 @@ class HelpScreen(Panel[None]):
     HelpScreen .heading { margin-top: 1; text-style: bold; }
     """
 
+    def action_help(self) -> None:
+        """It is this."""
+
     def body(self) -> ComposeResult:
         """Keys, then commands."""
         with VerticalScroll():

@@ -19,7 +19,7 @@ from tuiconf.tui.widgets.rows import Cell, Column, Row, Rows, Tone
 from tuiconf.untrusted import visible
 
 _COLUMNS: Final = (
-    Column(cells=10, grows=True),
+    Column(cells=10, grows=True, most=40),
     Column(cells=9),
     Column(cells=40, from_width=66),
 )

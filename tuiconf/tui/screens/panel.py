@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
+from tuiconf.tui.keymap import bindings
 from tuiconf.tui.screens.base import Modal
 from tuiconf.tui.widgets.keyline import Hint, KeyLine
 from tuiconf.tui.widgets.rows import Tone
@@ -81,6 +83,7 @@ class Panel(Modal[R]):
     """Base of the pages. `body` is what is in it, `hints` which keys it has now."""
 
     HEADING = ""
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("help")]
 
     DEFAULT_CSS = """
     Panel > .page { width: 100%; max-width: 120; height: 100%; background: $background; }
@@ -121,6 +124,10 @@ class Panel(Modal[R]):
         line = self.query_one(".said", Static)
         line.update(said(text, tone))
         line.set_class(bool(text), "-some")
+
+    def action_help(self) -> None:
+        """The keys of this page."""
+        self.tui.open("help")
 
     def renew_hints(self) -> None:
         """The keys may be others now."""

@@ -24,7 +24,7 @@ LEAST_DB: Final = -60.0
 MOST_DB: Final = 24.0
 
 _COLUMNS: Final = (
-    Column(cells=10, grows=True),
+    Column(cells=10, grows=True, most=40),
     Column(cells=9),
     Column(cells=22, from_width=50),
     Column(cells=9, from_width=66),

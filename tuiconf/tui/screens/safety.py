@@ -196,7 +196,7 @@ def history(peer: schema.PeerShown) -> list[tuple[str, Tone]]:
             told.append((f"Verified {verified}.", "good" if peer.trust == "verified" else "quiet"))
         told.append((f"First met {day(stored.first_met)}, last {day(stored.last_met)}.", "quiet"))
     for other in peer.others:
-        was = "verified" if other.verified_at is not None else "known"
+        was = "verified" if other.trust == "verified" or other.verified_at is not None else "known"
         told.append((f"This name was {other.fingerprint} before ({was}, last met {day(other.last_met)}).", "bad"))
     return told
 

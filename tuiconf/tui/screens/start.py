@@ -29,8 +29,8 @@ from tuiconf.untrusted import visible
 Begin = Callable[[], Awaitable[str]]
 
 _COLUMNS: Final = (
-    Column(cells=12, grows=True),
-    Column(cells=14, grows=True, from_width=46),
+    Column(cells=12, grows=True, most=36),
+    Column(cells=14, grows=True, most=44, from_width=46),
     Column(cells=12, right=True, from_width=30),
 )
 
@@ -41,7 +41,7 @@ class StartScreen(ModelScreen[None]):
     DEFAULT_CSS = """
     StartScreen KeyLine { margin-top: 1; }
     StartScreen.-low KeyLine { margin-top: 0; }
-    StartScreen > .page { width: 100%; max-width: 100; height: 100%; }
+    StartScreen > .page { width: 100%; max-width: 120; height: 100%; }
     StartScreen .label { height: 1; margin-top: 1; padding: 0 1; color: $quiet; }
     StartScreen Input { margin: 0 1; height: 1; border: none; padding: 0 1; background: $surface; }
     StartScreen Input:focus { border: none; background: $panel; }
@@ -61,6 +61,8 @@ class StartScreen(ModelScreen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._beginning: Worker[None] | None = None
+        self._entering = False
+        """The engine is there, and its call is about to be shown: too late to stop."""
 
     def compose(self) -> ComposeResult:
         """The page."""
@@ -119,12 +121,12 @@ class StartScreen(ModelScreen[None]):
 
     def action_cancel(self) -> None:
         """Escape: stop beginning, or leave the link."""
-        if self._beginning is not None:
-            self._beginning.cancel()
-            self._beginning = None
-            self._say("Stopped. Nobody was called.")
-        else:
+        if self._beginning is None:
             self.query_one(Rows).focus()
+        elif not self._entering:
+            self._beginning.cancel()
+            self._failed("")
+            self._say("Stopped. Nobody was called.")
 
     def action_link(self) -> None:
         """To the link."""
@@ -223,40 +225,39 @@ class StartScreen(ModelScreen[None]):
 
     # --- what is begun
 
-    def _begin(self, begin: Begin, doing: str) -> None:
-        """One at a time; Escape stops it."""
+    def _begin(self, begin: Begin, doing: str, *, runs: bool = False) -> None:
+        """One at a time; Escape stops it. `runs`: the call was there before, and goes on whatever happens here."""
         if self._beginning is not None:
             return
         self._say(f"{doing} …", "quiet")
-        self._beginning = self.run_worker(self._try(begin, doing), group="begin", exit_on_error=True)
+        # A worker of the app: this screen is gone before it is done.
+        self._beginning = self.app.run_worker(self._try(begin, doing, runs=runs), group="begin")
         self.query_one(KeyLine).show(self._hints())
 
     def _return_to(self, call: str) -> None:
-        """It runs already, and goes on whatever happens here."""
-        if self._beginning is None:
-            self._say(f"Coming back to {call} …", "quiet")
-            self._beginning = self.run_worker(self._come_back(call), group="begin", exit_on_error=True)
+        """To a call that runs on this machine."""
 
-    async def _come_back(self, call: str) -> None:
+        async def there() -> str:
+            return call
+
+        self._begin(there, f"Coming back to {call}", runs=True)
+
+    async def _try(self, begin: Begin, doing: str, *, runs: bool) -> None:
         try:
+            call = await begin() if runs else await self._begun(begin)
+            self._entering = True
             await self.tui.enter(call)
-        except TuiconfError as error:
-            self._say(_sentence(error), "bad")
-            self._list()
-        self._beginning = None
-
-    async def _try(self, begin: Begin, doing: str) -> None:
-        question: RelayUnknown | None = None
-        try:
-            await self.tui.enter(await self._begun(begin))
         except RelayUnknown as unknown:
-            question = unknown
+            self._failed("")
+            self._ask(unknown, begin, doing)
         except TuiconfError as error:
-            self._say(_sentence(error), "bad")
-        self._beginning = None
+            self._failed(_sentence(error))
+            self._list()
+
+    def _failed(self, why: str) -> None:
+        self._beginning, self._entering = None, False
+        self._say(why, "bad")
         self.query_one(KeyLine).show(self._hints())
-        if question is not None:
-            self._ask(question, begin, doing)
 
     async def _begun(self, begin: Begin) -> str:
         """The call's name. An engine that starts although nobody waits for it any more is not left running."""
@@ -272,8 +273,6 @@ class StartScreen(ModelScreen[None]):
             self.app.run_worker(discard(self.tui, started.result()), group="giving up")
 
     def _ask(self, unknown: RelayUnknown, begin: Begin, doing: str) -> None:
-        self._say("")
-
         def answered(right: bool | None) -> None:
             if right:
                 self._begin(lambda: self._accept(unknown, begin), doing)

@@ -150,7 +150,7 @@ class StatisticsScreen(Panel[None]):
 
 
 _COLUMNS: Final = (
-    Column(cells=8, grows=True),
+    Column(cells=8, grows=True, most=36),
     Column(cells=8, right=True),
     Column(cells=7, right=True),
     Column(cells=7, right=True, from_width=44),
@@ -165,7 +165,8 @@ def stream_rows(audio: AudioStats) -> list[Row]:
     heading = Row(
         key="",
         cells=tuple(
-            Cell(text=text, tone="quiet") for text in ("", "loss", "buffer", "delay", "95 %", "concealed", "late")
+            Cell(text=text, tone="quiet")
+            for text in ("Who is heard", "loss", "buffer", "delay", "95 %", "concealed", "late")
         ),
     )
     streams = sorted(audio.streams, key=lambda stream: (-stream.loss_percent, stream.leaf))

@@ -23,7 +23,7 @@ from tuiconf.untrusted import visible
 
 _COLUMNS: Final = (
     Column(cells=3),
-    Column(cells=10, grows=True),
+    Column(cells=10, grows=True, most=32),
     Column(cells=9),
     Column(cells=35, from_width=64),
 )

@@ -30,7 +30,8 @@ class Column:
 
     cells: int
     grows: bool = False
-    """Takes what the others leave; `cells` is its least."""
+    """Takes what the others leave; `cells` is its least, `most` its most: far apart they are not one row."""
+    most: int = 10_000
     right: bool = False
     from_width: int = 0
 
@@ -60,8 +61,9 @@ def widths(columns: Sequence[Column], width: int) -> list[int]:
     result = [column.cells if there else 0 for column, there in zip(columns, shown, strict=True)]
     for nth, at in enumerate(growing):
         share = spare // (len(growing) - nth)
-        result[at] = max(1, result[at] + share)
-        spare -= share
+        wide = max(1, min(columns[at].most, result[at] + share))
+        spare -= wide - result[at]
+        result[at] = wide
     return result
 
 
@@ -248,7 +250,7 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
         return self._line(segments, line)
 
     def _placed(self, row: Row, *, across: bool) -> list[tuple[int, Column, Cell]]:
-        room = self._width - _GUTTER
+        room = self._width - _GUTTER - 1
         if across:
             return [(room, self._columns[0], row.cells[0])]
         shown = zip(widths(self._columns, room), self._columns, row.cells, strict=False)
