@@ -69,9 +69,10 @@ class DeviceCheck:
         """To this input; to none, without another being chosen."""
         if name is not None:
             await self._outgoing.set_input(self._openers.source(name), name)
+            self._listening = True
         elif self._listening:
+            self._listening = False
             await self._outgoing.set_input(NullSource(), self._outgoing.input_name)
-        self._listening = name is not None
 
     async def choose_input(self, name: str) -> None:
         """From this the sound will come.
