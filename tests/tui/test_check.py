@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.tui.showing import PREPARED, shown
-from tests.tui.support import FakeControl, FakeLauncher, levels, make_app, running, state, until
+from tests.tui.support import FakeControl, FakeLauncher, levels, make_app, refused, running, state, until
 from tuiconf.config import Tui
 from tuiconf.control import schema
 from tuiconf.tui.screens.check import CheckScreen, device_name
@@ -51,6 +51,18 @@ async def test_whoever_holds_a_key_to_talk_joins_without_being_heard() -> None:
         assert "heard while space is held" in there.text
         await there.press("enter")
         assert [one.muted for one in there.control.asked_for(schema.Join)] == [True]
+
+
+async def test_whoever_talks_by_voice_does_not_join_with_an_open_microphone_instead() -> None:
+    control = _prepared()
+    control.answers[schema.AudioSet] = refused("no")
+    async with shown(None, control, settings=Tui(talk="voice")) as there:
+        await there.press("enter")
+        assert control.asked_for(schema.AudioSet)
+        assert not control.asked_for(schema.Join)
+        del control.answers[schema.AudioSet]
+        await there.press("enter")
+        assert control.asked_for(schema.Join)
 
 
 async def test_other_devices_are_chosen_and_shown_here() -> None:

@@ -121,7 +121,7 @@ async def test_a_call_that_is_gone_meanwhile_is_one_sentence() -> None:
 async def test_a_room_is_hosted_on_a_relay_with_a_name_and_a_lobby() -> None:
     async with _started(FakeLauncher()) as there:
         await there.press("n")
-        await there.press(*"relay.example", "enter", *"tea", "enter", "down", "enter")
+        await there.press("down", "up", *"relay.example", "enter", *"tea", "down", "down", "enter")
         await until(there.pilot, _is_on(there, CheckScreen))
         assert there.launcher.done == [("host", "relay.example", "tea", "unknown")]
 

@@ -21,7 +21,7 @@ from tests.tui.support import (
     refused,
     until,
 )
-from tuiconf.config import Tui
+from tuiconf.config import Keys, Tui
 from tuiconf.control import schema
 from tuiconf.control.events import EpochChanged, TrustChanged
 from tuiconf.tui.screens.question import Question
@@ -157,6 +157,14 @@ async def test_enter_shows_the_safety_number_of_whoever_is_under_the_cursor_and_
         await until(there.pilot, lambda: "you and Mara" in there.text)
         await there.press("escape")
         assert isinstance(there.app.screen, VerifyScreen)
+
+
+async def test_keys_that_the_settings_give_to_muting_are_here_still_those_of_the_page() -> None:
+    async with shown("verify", settings=Tui(keys=Keys(mute="y"))) as there:
+        await _codes(there)
+        await there.press("y")
+        assert there.control.asked_for(schema.VerifyPeer)
+        assert not there.control.asked_for(schema.Mute)
 
 
 # --- the safety number

@@ -196,8 +196,9 @@ class TuiconfApp(PatientOutput[Outcome]):
 
     async def begin_call(self, *, muted: bool) -> bool:
         """Begin a call that was prepared, in the way of talking that the settings say; whether it was."""
-        if self.settings.talk == "voice":
-            await self.do(schema.AudioSet(voice_activation=True))
+        by_voice = schema.AudioSet(voice_activation=True)
+        if self.settings.talk == "voice" and await self.do(by_voice) is None:
+            return False  # or all of the room would be heard
         return await self.do(schema.Join(muted=muted or self.settings.talk == "hold")) is not None
 
     async def detach(self) -> None:
@@ -205,7 +206,9 @@ class TuiconfApp(PatientOutput[Outcome]):
         if await self.do(schema.Detach()) is None:
             return
         state = self.model.state
-        heard = "you can still be heard" if state is not None and state.audio.live else "you are muted"
+        # Not `live`: who is heard by voice is not live while they pause, and heard again when they go on.
+        muted = state is not None and (state.audio.muted or state.audio.deafened)
+        heard = "you are muted" if muted else "you can still be heard"
         name = state.call if state is not None else ""
         message = f"detached: the call goes on, and {heard}; tuiconf attach {name} picks it up"
         self.exit(Outcome(how="detached", message=message))

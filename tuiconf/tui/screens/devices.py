@@ -7,7 +7,7 @@ from typing import ClassVar, Final, Literal
 
 import msgspec
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import Binding
 from textual.content import Content
 from textual.widgets import Static
 
@@ -51,7 +51,7 @@ class DevicesScreen(Panel[None]):
     DevicesScreen .sound { height: 4; padding: 0 1; border-top: solid $panel; }
     DevicesScreen.-low .sound { height: 3; border-top: none; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
+    KEYS: ClassVar[Sequence[Binding]] = [
         Binding("plus,equals_sign,right", "gain(1)", "Be sent louder", show=False),
         Binding("minus,left", "gain(-1)", "Be sent less loud", show=False),
         Binding("t", "talk", "What makes you heard: a key, a key that is held, your voice", show=False),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import Binding
 from textual.widgets import Input, Static
 
 from tuiconf.tui.screens.panel import Panel
@@ -43,9 +43,9 @@ class HostScreen(Panel[Hosting]):
     HostScreen .page > Rows { height: 3; margin-top: 0; }
     HostScreen .space { height: 1fr; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "app.focus_next", "Next", show=False),
-        Binding("up", "app.focus_previous", "Before", show=False),
+    KEYS: ClassVar[Sequence[Binding]] = [
+        Binding("down", "go(1)", "Next", show=False),
+        Binding("up", "go(-1)", "Before", show=False),
     ]
 
     def body(self) -> ComposeResult:
@@ -66,6 +66,13 @@ class HostScreen(Panel[Hosting]):
         """At the first."""
         self.query_one("#lobby", Rows).show([Row(key=key, cells=(Cell(text=text),)) for key, text in _LOBBIES])
         self.query_one("#relay", Input).focus()
+
+    def action_go(self, steps: int) -> None:
+        """To the next, or back."""
+        if steps > 0:
+            self.focus_next()
+        else:
+            self.focus_previous()
 
     def on_input_submitted(self) -> None:
         """Go on."""

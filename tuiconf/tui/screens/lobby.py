@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Final, Literal
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import Binding
 from textual.widgets import Static
 
 from tuiconf.control import schema
@@ -51,7 +51,7 @@ class LobbyScreen(Panel[None]):
     LobbyScreen.-low .sentence { margin-bottom: 0; }
     LobbyScreen.-low .details { border-top: none; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
+    KEYS: ClassVar[Sequence[Binding]] = [
         Binding("a", "admit", "Let them in", show=False),
         Binding("d", "deny", "Do not let them in", show=False),
         Binding("w", "admit_known", "Let in all who are known or verified", show=False),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from typing import ClassVar, TypeVar
 
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widget import Widget
@@ -79,10 +81,23 @@ class TitleLine(Widget):
         return Content(f" {title}{space}{aside} ")
 
 
+@lru_cache(64)
+def _page_with(keys: tuple[Binding, ...]) -> type[Vertical]:
+    """What is around all widgets of a page, and so asked for a key's meaning after the focused one, before the screen.
+
+    Of one screen's bindings Textual drops those whose keys the settings give to another.
+    """
+    return type("Page", (Vertical,), {"BINDINGS": [replace(key, action=f"screen.{key.action}") for key in keys]})
+
+
 class Panel(Modal[R]):
-    """Base of the pages. `body` is what is in it, `hints` which keys it has now."""
+    """Base of the pages. `body` is what is in it, `hints` which keys it has now.
+
+    `KEYS` are those of the page alone. Where the settings bind one of them to muting or help, here it is the page's.
+    """
 
     HEADING = ""
+    KEYS: ClassVar[Sequence[Binding]] = ()
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("help")]
 
     DEFAULT_CSS = """
@@ -97,7 +112,7 @@ class Panel(Modal[R]):
 
     def compose(self) -> ComposeResult:
         """The page."""
-        with Vertical(classes="page"):
+        with _page_with(tuple(self.KEYS))(classes="page"):
             yield TitleLine(self.HEADING)
             yield from self.body()
             yield Static(classes="said")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import Binding
 from textual.widgets import Input, Static
 
 from tuiconf.control import schema
@@ -41,7 +41,7 @@ class ParticipantsScreen(Panel[None]):
     ParticipantsScreen .details { height: auto; max-height: 7; padding: 0 0 0 1; border-top: solid $panel; }
     ParticipantsScreen.-low .details { max-height: 4; border-top: none; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
+    KEYS: ClassVar[Sequence[Binding]] = [
         Binding("slash", "search", "Find someone by name or fingerprint", show=False),
         Binding("plus,equals_sign,right", "volume(1)", "Hear them louder", show=False),
         Binding("minus,left", "volume(-1)", "Hear them less loud", show=False),

@@ -15,8 +15,8 @@ from tuiconf.tui.screens.panel import said
 from tuiconf.tui.widgets.keyline import KeyLine
 
 
-class Question(Modal[bool]):
-    """`y` is True, `n` False, Escape None. Enter does nothing: it may still be held down from before."""
+class Question(Modal[bool], inherit_bindings=False):
+    """`y` is True, `n` False, Escape None, whatever the settings bind. Enter is nothing: it may still be held down."""
 
     DEFAULT_CSS = """
     Question .dialog { max-width: 64; }
@@ -25,6 +25,7 @@ class Question(Modal[bool]):
     Question KeyLine { padding: 0; margin-top: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "close", "Back", show=False),
         Binding("y", "answer(True)", "Yes", show=False),
         Binding("n", "answer(False)", "No", show=False),
     ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import Binding
 from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
@@ -41,7 +41,7 @@ class SafetyScreen(Panel[None]):
     SafetyScreen .qr.-coloured { color: black; background: white; }
     SafetyScreen.-low .digits, SafetyScreen.-low .history { margin-top: 0; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
+    KEYS: ClassVar[Sequence[Binding]] = [
         Binding("y", "decide(True)", "It matches: they are verified", show=False),
         Binding("n", "decide(False)", "It does not match: report it", show=False),
         Binding("a", "accept", "Hear someone again who is CHANGED", show=False),

@@ -8,7 +8,7 @@ from typing import ClassVar, Final, cast
 
 import msgspec
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import Binding
 from textual.widgets import Static
 
 from tuiconf.tui.keymap import shown
@@ -77,7 +77,7 @@ class SettingsScreen(Panel[None]):
     SettingsScreen .where { height: auto; padding: 0 1; color: $quiet; }
     SettingsScreen.-low .about { border-top: none; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
+    KEYS: ClassVar[Sequence[Binding]] = [
         Binding("right,space", "change(1)", "The next value", show=False),
         Binding("left", "change(-1)", "The value before", show=False),
     ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import Binding
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
@@ -106,7 +106,7 @@ class StatisticsScreen(Panel[None]):
     StatisticsScreen.-low Graphs { margin-top: 0; }
     StatisticsScreen.-low .process { display: none; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("i", "close", "Back", show=False)]
+    KEYS: ClassVar[Sequence[Binding]] = [Binding("i", "close", "Back", show=False)]
 
     def __init__(self) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import Binding
 from textual.containers import Container
 from textual.content import Content
 from textual.widgets import Static
@@ -51,7 +51,7 @@ class VerifyScreen(Panel[None]):
     VerifyScreen.-narrow .words, VerifyScreen.-narrow .digits { width: 1fr; }
     VerifyScreen.-low .sentence { display: none; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
+    KEYS: ClassVar[Sequence[Binding]] = [
         Binding("space", "mark", "Mark someone whose code you have heard, or unmark them", show=False),
         Binding("y", "decide(True)", "It matches: those who are marked are verified", show=False),
         Binding("n", "decide(False)", "It does not match: report it", show=False),
