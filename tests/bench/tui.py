@@ -69,12 +69,14 @@ def _measured(folder: Path, term: str) -> Figures:
     with _interface(folder, term) as rig:
         _answer(rig, lambda: PEOPLE_SHOWN in rig.written)
         _answer(rig, _after(SETTLE_S))
+        begin = len(rig.written)
         cpu, size, began = _cpu_s(rig.process.pid), len(rig.written), time.monotonic()
         _answer(rig, _after(MEASURE_S))
         lasted = time.monotonic() - began
         return {
             "cpu_percent": round(100 * (_cpu_s(rig.process.pid) - cpu) / lasted, 2),
             "kbit_s": round(8 * (len(rig.written) - size) / 1_000 / lasted, 1),
+            "first_3_s_kb": round(begin / 1_000, 1),
             "peak_mb": _peak_mb(rig.process.pid),
         }
 
@@ -159,15 +161,19 @@ class Played:
         self._people = people[1:]
         self._fake = support.FakeControl(support.state(participants=(me, *self._people), me=me))
         self._seq = self._fake.state.seq
+        self._clients: list[asyncio.StreamWriter] = []
 
     async def serve(self, path: Path, over: threading.Event) -> None:
         """Until it is over."""
         async with await asyncio.start_unix_server(self._client, path):
             await asyncio.to_thread(over.wait)
+        for client in self._clients:
+            client.close()
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._clients.append(writer)
         happening: list[asyncio.Task[None]] = []
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
             while line := await reader.readline():
                 request = rpc.parse_request(line)
                 kind = schema.METHODS[request.method]

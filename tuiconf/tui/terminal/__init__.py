@@ -23,7 +23,8 @@ How an App uses it::
                                                               # pushed over or popped, and before exit
         # on the talk key (a press or a repeat, when no input has the focus): self.act(self.talk.key(now))
         # every 100 ms while self.talk.is_down:                               self.act(self.talk.tick(now))
-        # act(Down()) calls ptt.down, act(Up(why)) calls ptt.up, act(None) does nothing
+        # act(Down()) calls ptt.down, act(Up(why)) calls ptt.up, act(None) does nothing. While it is down, say
+        # `PushToTalkDown(hold_s=3)` again every second: then also an interface that hangs is silent after 3 s.
         # talk.mode and talk.words say what is active, for the status line and the help
 
         def on_background_known(self, event): …               # event.dark; only if the theme was left to us
@@ -32,7 +33,10 @@ The other events come to the App only, never to a widget. `TerminalLost` ends th
 SIGTERM ends it with 143, both through `exit`, so that the terminal's mode is restored. SIGHUP is left as it is: it ends
 the process, and the engine mutes at once when the connection is gone.
 
-`PatientOutput` drops frames while the terminal is behind and then repaints all; the App needs to do nothing for it.
+`PatientOutput` drops frames while the terminal is behind and then shows what is current; the App needs to do nothing
+for it. `app.repaint()` paints everything, for a key when another program has written over the screen.
+
+`quick.begin()`, called before Textual is imported, saves a sixth of the time until the first paint.
 """
 
 from tuiconf.tui.terminal.detect import Terminal, detect

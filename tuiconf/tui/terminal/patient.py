@@ -11,6 +11,7 @@ from textual.driver import Driver
 from textual.timer import Timer
 from textual.widget import Widget
 
+from tuiconf.tui.terminal import quick
 from tuiconf.tui.terminal.driver import TerminalDriver
 from tuiconf.tui.terminal.events import KeyReleased, TerminalLost
 from tuiconf.tui.terminal.shown import Shown
@@ -73,6 +74,10 @@ class PatientOutput(App[ReturnType]):
         self._owed.stop()
         self._owed = None
         self.refresh()
+
+    def on_ready(self) -> None:
+        """The first screen is laid out and painted."""
+        quick.over()
 
     def on_mount(self) -> None:
         self.app_resume_signal.subscribe(self, lambda _: self.repaint())
