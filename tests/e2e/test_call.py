@@ -264,7 +264,7 @@ def test_mute_and_play_take_effect_in_the_call(world: World, relay: Relay) -> No
     bo.type("/play -")
     assert bo.event("error", lambda event: event["code"] == "audio_spec")
     bo.type("/nonsense")
-    bo.event("error", lambda event: "no such command" in event["message"])
+    bo.event("error", lambda event: "there is no command /nonsense" in event["message"])
     ann.hears("Bo", more_than=ann.hears("Bo"))
 
 
