@@ -1,6 +1,6 @@
 """Hold a key to talk, on terminals that tell when it is let go and on those that do not. Pure.
 
-Whatever is lost on the way (a release, the focus, the terminal, the loop's time) ends in silence.
+Whatever is lost on the way (a release, the focus, the terminal) ends in silence, once the caller says so or ticks.
 """
 
 from __future__ import annotations
