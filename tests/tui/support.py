@@ -397,10 +397,10 @@ def make_app(
 
 @contextlib.asynccontextmanager
 async def running(
-    app: TuiconfApp, size: tuple[int, int] = (80, 24)
+    app: TuiconfApp, size: tuple[int, int] = (80, 24), *, notifications: bool = False
 ) -> AsyncGenerator[tuple[TuiconfApp, Pilot[Outcome]]]:
-    """The app, on a terminal of this size, with its first screen shown."""
-    async with app.run_test(size=size) as pilot:
+    """The app, on a terminal of this size, with its first screen; `notifications`: also what is said in passing."""
+    async with app.run_test(size=size, notifications=notifications) as pilot:
         await pilot.pause()
         yield app, pilot
 

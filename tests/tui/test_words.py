@@ -166,7 +166,7 @@ def test_the_title_tells_of_encryption_and_its_epoch_and_as_much_of_the_code_as_
         "end-to-end encrypted  3 not verified  epoch 7  code 50323 19938 71174 00291 88410 36652"
     )
     assert text_of(title.draw(78, 1)[0]).endswith("encrypted  3 not verified  epoch 7  code 50323 …")
-    assert text_of(title.draw(38, 1)[0]) == "standup  5 people   encrypted  epoch 7"
+    assert text_of(title.draw(38, 1)[0]) == "standup    encrypted  epoch 7  50323 …"
     assert text_of(TitleBar(CallModel()).draw(38, 1)[0]).endswith("not in the call yet")
 
 

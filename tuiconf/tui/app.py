@@ -8,7 +8,9 @@ from importlib import import_module
 from typing import Any, ClassVar, Final, Literal, TypeVar
 
 import msgspec
+from textual import on
 from textual.binding import Binding, BindingType
+from textual.events import Mount
 from textual.filter import LineFilter, NoColor
 from textual.screen import Screen
 from textual.timer import Timer
@@ -147,7 +149,8 @@ class TuiconfApp(PatientOutput[Outcome]):
 
     # --- the call
 
-    async def on_mount(self) -> None:
+    @on(Mount)
+    async def _begin(self) -> None:
         """The first screen: the start screen, or that of the call."""
         if self._call is None:
             await self.push_screen(make_screen("start"))

@@ -92,9 +92,20 @@ class CallScreen(ModelScreen[None]):
         yield StatusBar(model)
         yield KeyLine()
 
+    _whole = False
+    """Whether all parts are there: they come one after the other, and go so."""
+
     def on_mount(self) -> None:
         """Show what is so."""
-        self.call_after_refresh(self.refresh_model, ALL)
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self._whole = True
+        self.refresh_model(ALL)
+
+    def on_unmount(self) -> None:
+        """There is nothing to show it in any more."""
+        self._whole = False
 
     def on_screen_resume(self) -> None:
         """Settings may be others now."""
@@ -107,6 +118,8 @@ class CallScreen(ModelScreen[None]):
     def refresh_model(self, parts: Parts) -> None:
         """Only what these parts are shown in is looked at, and of it only what differs is painted."""
         tui, model = self.tui, self.tui.model
+        if not self._whole:
+            return
         if parts & {Part.ROSTER, Part.LEVELS, Part.STATS, Part.AUDIO}:
             roster = self.query_one(Roster)
             roster.moving = tui.motion
@@ -130,7 +143,8 @@ class CallScreen(ModelScreen[None]):
     @on(DescendantFocus)
     @on(DescendantBlur)
     def _focus_moved(self) -> None:
-        self._show_hints()
+        if self._whole:
+            self._show_hints()
 
     def _show_hints(self) -> None:
         keys = self.tui.settings.keys

@@ -12,12 +12,15 @@ from tuiconf.untrusted import cells, fit
 # In a small window one line less for the call is a lot: the gravest are shown, and how many there are besides.
 MAX_LINES: Final = 3
 
+# From this width on the sentences stand below one another.
+_ALIGNED_FROM: Final = 60
+
 
 class Banner(Painted):
     """`key_of` says which key an action has, for the hint at the end of a line."""
 
     DEFAULT_CSS = """
-    Banner { height: auto; max-height: 3; padding: 0 1; background: $surface; }
+    Banner { display: none; height: auto; max-height: 3; padding: 0 1; background: $surface; }
     """
 
     def __init__(self, key_of: Callable[[str], str]) -> None:
@@ -36,18 +39,20 @@ class Banner(Painted):
         """One line each, and in the last one how many there was no room for."""
         shown = self._warnings[: min(height, MAX_LINES)]
         more = len(self._warnings) - len(shown)
-        return [self._line(one, width, more if one is shown[-1] else 0) for one in shown]
+        words = max((cells(one.word) for one in shown), default=0) if width >= _ALIGNED_FROM else 0
+        return [self._line(one, width, words, more if one is shown[-1] else 0) for one in shown]
 
-    def _line(self, warning: Warning, width: int, more: int) -> Line:
+    def _line(self, warning: Warning, width: int, words: int, more: int) -> Line:
         key = self._key_of(warning.action) if warning.action else ""
         end = f"{key} {_DOES[warning.action]}" if key else ""
         end = f"{end}  +{more} more".strip() if more else end
-        room = width - cells(warning.word) - 2
+        word = warning.word.ljust(words)
+        room = width - cells(word) - 2
         if cells(end) + 24 > room:  # the sentence comes first
             end = f"+{more}" if more else key
         text = fit(warning.text, room - (cells(end) + 2 if end else 0))
         space = " " * (room - cells(text) - cells(end))
-        begin: Line = ((warning.word, warning.tone), ("  ", "plain"), (text, "plain"), (space, "plain"))
+        begin: Line = ((word, warning.tone), ("  ", "plain"), (text, "plain"), (space, "plain"))
         lead = len(key) if key and end.startswith(key) else 0
         return (*begin, (end[:lead], "strong"), (end[lead:], "quiet"))
 

@@ -14,6 +14,7 @@ from tuiconf.control.schema import ChatLine
 from tuiconf.tui.model import MAX_CHAT
 from tuiconf.tui.widgets.chat_lines import name_column, rows_of
 from tuiconf.tui.widgets.painted import TONES, Line, Tone
+from tuiconf.untrusted import fit
 
 
 class ChatLog(ScrollView, can_focus=False):
@@ -21,7 +22,7 @@ class ChatLog(ScrollView, can_focus=False):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"painted--{tone}" for tone in TONES if tone != "plain"}
     DEFAULT_CSS = """
-    ChatLog { height: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }
+    ChatLog { height: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 0; }
     """
 
     def __init__(self, *, empty: str = "") -> None:
@@ -61,6 +62,8 @@ class ChatLog(ScrollView, can_focus=False):
         above = max(0, self.scrollable_content_region.height - len(self._rows))
         at = y + self.scroll_offset.y - above
         row: Line = self._rows[at] if 0 <= at < len(self._rows) else ()
+        if y == self.size.height - 1 and (more := self.max_scroll_y - self.scroll_offset.y) > 0:
+            row = ((fit(f"↓ {more + 1} more lines: End shows the last", width), "notice"),)
         return Strip([Segment(text, base + self._style(tone)) for text, tone in row]).adjust_cell_length(width, base)
 
     def _style(self, tone: Tone) -> Style:

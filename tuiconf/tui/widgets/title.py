@@ -30,9 +30,9 @@ class TitleBar(Painted):
             return [piece("tuiconf", tone="strong")]
         pieces = [piece(fit(state.room, max(8, width // 3)), tone="strong", rank=0)]
         if count := len(state.participants):
-            pieces.append(piece("1 person" if count == 1 else f"{count} people", rank=4))
+            pieces.append(piece("1 person" if count == 1 else f"{count} people", rank=5))
         if state.policy is not None and state.policy.locked:
-            pieces.append(piece("locked", tone="notice", rank=3))
+            pieces.append(piece("locked", tone="notice", rank=4))
         if state.policy is not None and state.policy.lobby in _LOBBY:
             pieces.append(piece(_LOBBY[state.policy.lobby], tone="quiet", rank=7))
         return pieces
@@ -50,5 +50,5 @@ class TitleBar(Painted):
         )
         groups = state.security_code.split()
         beginnings = [" ".join(groups[:count]) + " …" for count in (2, 1)]
-        code = piece(*(f"code {code}" for code in (state.security_code, *beginnings)), rank=5)
+        code = piece(*(f"code {code}" for code in (state.security_code, *beginnings)), beginnings[-1], rank=3)
         return [encrypted, trust, piece(f"epoch {state.epoch}", tone="plain", rank=2), code]
