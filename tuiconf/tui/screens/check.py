@@ -15,14 +15,14 @@ from tuiconf.control import schema
 from tuiconf.tui.keymap import bindings, shown
 from tuiconf.tui.model import Part, Parts
 from tuiconf.tui.screens.base import ModelScreen
-from tuiconf.tui.screens.devices import DevicesScreen, level_line, talking
+from tuiconf.tui.screens.devices import DevicesScreen, talking
 from tuiconf.tui.screens.giving_up import give_up
 from tuiconf.tui.screens.panel import LOW, TitleLine, said
 from tuiconf.tui.widgets.keyline import KeyLine
+from tuiconf.tui.widgets.level_line import LevelLine
 from tuiconf.tui.widgets.rows import Cell, Column, Row, Rows
 from tuiconf.untrusted import fit
 
-_METER_CELLS: Final = 25
 _LABEL_CELLS: Final = 13
 
 
@@ -34,7 +34,8 @@ class CheckScreen(ModelScreen[None]):
     CheckScreen.-low KeyLine { margin-top: 0; }
     CheckScreen > .page { width: 100%; max-width: 120; height: 100%; }
     CheckScreen .promise { height: auto; padding: 1 1 1 1; text-style: bold; }
-    CheckScreen .sound { height: 4; padding: 0 1; }
+    CheckScreen .microphone { height: 1; padding: 0 1; }
+    CheckScreen .sound { height: 2; padding: 0 1; }
     CheckScreen Rows { height: 1fr; min-height: 4; margin-top: 1; }
     CheckScreen .problem { display: none; height: auto; max-height: 2; padding: 0 1; color: $warning; }
     CheckScreen.-low .promise { padding: 0 1; }
@@ -55,6 +56,8 @@ class CheckScreen(ModelScreen[None]):
         with Vertical(classes="page"):
             yield TitleLine("Before you join")
             yield Static(said("Nobody hears you until you say so. Nothing has been sent yet."), classes="promise")
+            yield Static(classes="microphone")
+            yield LevelLine("Level".ljust(_LABEL_CELLS))
             yield Static(classes="sound")
             yield Static(classes="problem")
             yield Rows([Column(cells=10, grows=True)])
@@ -69,7 +72,7 @@ class CheckScreen(ModelScreen[None]):
     def on_resize(self) -> None:
         """Lines between things only where there is room for them."""
         self.set_class(self.size.height < LOW, "-low")
-        self._draw()
+        self._name_devices()
 
     def on_screen_resume(self) -> None:
         """From the devices, or from the settings: what is chosen, and how one talks, may be different."""
@@ -130,7 +133,7 @@ class CheckScreen(ModelScreen[None]):
             problem = self.query_one(".problem", Static)
             problem.update(said(devices.problem))
             problem.display = bool(devices.problem)
-            self._draw()
+            self._name_devices()
 
     def _show(self) -> None:
         state = self.tui.model.state
@@ -142,6 +145,7 @@ class CheckScreen(ModelScreen[None]):
         self.query_one(KeyLine).show(
             (("Enter", "choose"), (shown(keys.devices), "devices"), (shown(keys.settings), "settings"), ("Esc", "back"))
         )
+        self._name_devices()
         self._draw()
 
     def _choices(self) -> Sequence[tuple[str, str]]:
@@ -157,19 +161,19 @@ class CheckScreen(ModelScreen[None]):
         state, levels = self.tui.model.state, self.tui.model.levels
         if state is None or not self.size.width:
             return
-        own = levels.own.dbfs if levels is not None and levels.own is not None else None
-        room = max(8, min(self.size.width, 120) - 2 - _LABEL_CELLS)
+        self.query_one(LevelLine).show(levels.own.dbfs if levels is not None and levels.own is not None else None)
+
+    def _name_devices(self) -> None:
+        state, width = self.tui.model.state, self.size.width
+        if state is None or not width:
+            return
+        room = max(8, min(width, 120) - 2 - _LABEL_CELLS)
         found = self._devices or schema.Devices(inputs=(), outputs=())
-        self.query_one(".sound", Static).update(
-            Content("\n").join(
-                (
-                    _line("Microphone", fit(device_name(state.audio.input, found.inputs), room)),
-                    _line("Level", level_line(own, min(_METER_CELLS, room - 9), unicode=not self.tui.ascii)),
-                    _line("Loudspeaker", fit(device_name(state.audio.output, found.outputs), room)),
-                    _line("Talking", fit(talking(self.tui.settings.talk, state.audio), room)),
-                )
-            )
-        )
+        microphone = _line("Microphone", fit(device_name(state.audio.input, found.inputs), room))
+        self.query_one(".microphone", Static).update(microphone)
+        loudspeaker = _line("Loudspeaker", fit(device_name(state.audio.output, found.outputs), room))
+        how = _line("Talking", fit(talking(self.tui.settings.talk, state.audio), room))
+        self.query_one(".sound", Static).update(Content("\n").join((loudspeaker, how)))
 
 
 def device_name(spec: str, devices: Sequence[schema.Device]) -> str:

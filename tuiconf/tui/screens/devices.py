@@ -14,9 +14,10 @@ from textual.widgets import Static
 from tuiconf.control import schema
 from tuiconf.control.events import AudioChanged
 from tuiconf.tui.model import Part, Parts
-from tuiconf.tui.screens.panel import STYLES, Panel
+from tuiconf.tui.screens.panel import STYLES, Panel, lines
 from tuiconf.tui.widgets.keyline import Hint
-from tuiconf.tui.widgets.meter import level_bar, share_bar
+from tuiconf.tui.widgets.level_line import METER_CELLS, LevelLine
+from tuiconf.tui.widgets.meter import share_bar
 from tuiconf.tui.widgets.rows import Cell, Column, Row, Rows
 
 Talk = Literal["toggle", "hold", "voice"]
@@ -26,8 +27,6 @@ LEAST_DB: Final = -60.0
 MOST_DB: Final = 24.0
 # Fine steps where a microphone is set: what is quieter than this is reached, and not shown.
 _SCALE_DB: Final = 24.0
-
-_SCALE_CELLS: Final = 25
 
 TALKS: Final[tuple[Talk, ...]] = ("toggle", "hold", "voice")
 TALK_WORDS: Final[Mapping[str, str]] = {
@@ -48,8 +47,9 @@ class DevicesScreen(Panel[None]):
 
     HEADING = "Devices"
     DEFAULT_CSS = """
-    DevicesScreen .sound { height: 4; padding: 0 1; border-top: solid $panel; }
-    DevicesScreen.-low .sound { height: 3; border-top: none; }
+    DevicesScreen .sound { height: 2; padding: 0 1; }
+    DevicesScreen LevelLine { height: 2; border-top: solid $panel; }
+    DevicesScreen.-low LevelLine { height: 1; border-top: none; }
     """
     KEYS: ClassVar[Sequence[Binding]] = [
         Binding("plus,equals_sign,right", "gain(1)", "Be sent louder", show=False),
@@ -65,6 +65,7 @@ class DevicesScreen(Panel[None]):
     def body(self) -> ComposeResult:
         """Devices, then how one sounds."""
         yield Rows(_COLUMNS, empty="Looking for devices")
+        yield LevelLine("Level    ")
         yield Static(classes="sound")
 
     def hints(self) -> Sequence[Hint]:
@@ -140,18 +141,12 @@ class DevicesScreen(Panel[None]):
         state, levels = self.tui.model.state, self.tui.model.levels
         if state is None or not self.size.width:
             return
-        own = levels.own.dbfs if levels is not None and levels.own is not None else None
-        width = min(_SCALE_CELLS, self.size.width - 24)
+        self.query_one(LevelLine).show(levels.own.dbfs if levels is not None and levels.own is not None else None)
+        width = min(METER_CELLS, self.size.width - 20)
         gain = share_bar((state.audio.gain_db + _SCALE_DB) / (2 * _SCALE_DB), width, unicode=self.unicode)
-        self.query_one(".sound", Static).update(
-            Content("\n").join(
-                (
-                    Content.assemble("Level    ", level_line(own, width, unicode=self.unicode)),
-                    Content.assemble("Gain     ", (gain, STYLES["quiet"]), f" {state.audio.gain_db:+.0f} dB"),
-                    Content.assemble("Talking  ", (talking(self.tui.settings.talk, state.audio), "bold")),
-                )
-            )
-        )
+        gain_line = Content.assemble(("Gain     ", STYLES["quiet"]), gain, f" {state.audio.gain_db:+.0f} dB")
+        how = talking(self.tui.settings.talk, state.audio)
+        self.put(".sound", lines((gain_line, Content.assemble(("Talking  ", STYLES["quiet"]), (how, "bold")))))
 
 
 async def change_talk(page: Panel[None], talk: Talk) -> None:
@@ -184,12 +179,6 @@ def talking(talk: str, audio: AudioChanged) -> str:
     also = ", and whenever you speak" if audio.voice_activation and talk != "voice" else ""
     off = " (off in this call)" if talk == "voice" and not audio.voice_activation else ""
     return f"{TALK_WORDS[talk]}{also}{off}"
-
-
-def level_line(dbfs: float | None, width: int, *, unicode: bool) -> Content:
-    """The meter and the number."""
-    number = "no sound" if dbfs is None or dbfs <= -100 else f"{dbfs:.0f} dB"
-    return Content.assemble((level_bar(dbfs, width, unicode=unicode), STYLES["good"]), f" {number}")
 
 
 def device_rows(direction: str, devices: Sequence[schema.Device], chosen: str) -> list[Row]:

@@ -87,7 +87,7 @@ class LobbyScreen(Panel[None]):
     def refresh_model(self, parts: Parts) -> None:
         """Someone came or went, or the rule is another."""
         if parts & {Part.POLICY, Part.ROSTER}:
-            self.query_one(".sentence", Static).update(lines(map(said, self._rules())))
+            self.put(".sentence", lines(map(said, self._rules())))
             self.renew_hints()
         if Part.CALLERS in parts:
             self._list()
@@ -157,7 +157,7 @@ class LobbyScreen(Panel[None]):
         details.display = caller is not None
         if caller is not None:
             told = describe(caller, self._peers.get(caller.fingerprint))
-            details.update(lines(said(text, tone) for text, tone in told))
+            self.put(".details", lines(said(text, tone) for text, tone in told))
         self.renew_hints()
 
     async def _ask_peers(self) -> None:

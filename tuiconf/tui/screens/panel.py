@@ -98,6 +98,11 @@ class Panel(Modal[R]):
 
     HEADING = ""
     KEYS: ClassVar[Sequence[Binding]] = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown_in: dict[str, Content] = {}
+
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("help")]
 
     DEFAULT_CSS = """
@@ -143,6 +148,12 @@ class Panel(Modal[R]):
     def action_help(self) -> None:
         """The keys of this page."""
         self.tui.open("help")
+
+    def put(self, where: str, content: Content) -> None:
+        """Into the `Static` of that selector; what is there already is not painted again."""
+        before, self._shown_in[where] = self._shown_in.get(where), content
+        if before is None or not before.is_same(content):
+            self.query_one(where, Static).update(content)
 
     def renew_hints(self) -> None:
         """The keys may be others now."""

@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.content import Content
 from textual.widgets import Input, Static
 
 from tuiconf.control import schema
@@ -189,12 +190,11 @@ class ParticipantsScreen(Panel[None]):
 
     def _describe(self) -> None:
         who = self._who
-        details = self.query_one(".details", Static)
         if who is None:
-            details.update("")
+            self.put(".details", Content(""))
         else:
             told = describe(who, self._volume(who), self.tui.model.stats)
-            details.update(lines([said(TRUST_SENTENCES[who.trust], TRUST_TONES[who.trust]), *map(said, told)]))
+            self.put(".details", lines([said(TRUST_SENTENCES[who.trust], TRUST_TONES[who.trust]), *map(said, told)]))
         self.renew_hints()
 
     def _end_search(self) -> None:

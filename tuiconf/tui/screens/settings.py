@@ -14,7 +14,7 @@ from textual.widgets import Static
 from tuiconf.tui.keymap import shown
 from tuiconf.tui.model import Part, Parts
 from tuiconf.tui.screens.devices import TALK_WORDS, Talk, change_talk, keep
-from tuiconf.tui.screens.panel import Panel, lines, said
+from tuiconf.tui.screens.panel import Panel, said
 from tuiconf.tui.widgets.keyline import Hint
 from tuiconf.tui.widgets.rows import Cell, Column, Row, Rows
 
@@ -149,8 +149,7 @@ class SettingsScreen(Panel[None]):
 
     def _describe(self) -> None:
         if (setting := self._setting) is not None:
-            told = [said(setting.about)]
-            self.query_one(".about", Static).update(lines(told))
+            self.put(".about", said(setting.about))
 
     def _where(self) -> str:
         keys = f"Keys are set there as well, under [tui.keys]; {shown(self.tui.settings.keys.help)} shows them."

@@ -145,7 +145,7 @@ class StatisticsScreen(Panel[None]):
         self.head(aside=f"in the call for {lasting(stats.uptime_s)}")
         streams = stream_rows(audio) if audio is not None else []
         low = self.app.size.height < LOW
-        self.query_one(".process", Static).update(Content("") if low else lines(said(line, "quiet") for line in about))
+        self.put(".process", Content("") if low else lines(said(line, "quiet") for line in about))
         self.query_one(Rows).show([*streams, *(_wrapped(about, self.app.size.width - 4) if low else ())])
 
 

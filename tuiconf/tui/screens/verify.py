@@ -65,6 +65,7 @@ class VerifyScreen(Panel[None]):
         self._unread = False
         """The code is another one than what was read, and nobody has said that they saw that."""
         self._peers: dict[str, schema.Peer] = {}
+        self._asked: frozenset[tuple[str, str]] = frozenset()
 
     def body(self) -> ComposeResult:
         """The code, and the people."""
@@ -91,7 +92,7 @@ class VerifyScreen(Panel[None]):
         self.query_one(Rows).focus()
         self._list()
         self.run_worker(self._ask_code(), exclusive=True, group="code")
-        self.run_worker(self._ask_peers(), exclusive=True, group="peers")
+        self._ask_who_they_are()
 
     def on_resize(self) -> None:
         """The code as large as there is room for."""
@@ -105,7 +106,7 @@ class VerifyScreen(Panel[None]):
         if Part.ROSTER in parts:
             self._marked &= {who.leaf for who in self._others()}
             self._list()
-            self.run_worker(self._ask_peers(), exclusive=True, group="peers")
+            self._ask_who_they_are()
 
     def action_mark(self) -> None:
         """One said that they have the same code."""
@@ -191,6 +192,12 @@ class VerifyScreen(Panel[None]):
                 Cell(text=since, tone="quiet"),
             ),
         )
+
+    def _ask_who_they_are(self) -> None:
+        """Of the store, and only when it may say something else: hands that are raised change nothing there."""
+        asked, self._asked = self._asked, frozenset((who.fingerprint, who.trust) for who in self._others())
+        if asked != self._asked:
+            self.run_worker(self._ask_peers(), exclusive=True, group="peers")
 
     async def _ask_peers(self) -> None:
         if (peers := await self.tui.do(schema.ListPeers())) is not None:
