@@ -155,7 +155,7 @@ async def test_a_name_is_never_more_than_text(engine: FakeEngine, home: Path) ->
         await until(lambda: f"{name}: []" in text.read_text())
         await until(lambda: len(engine.service.taps) == 2)
     assert bot.faults == 0
-    assert sorted(os.listdir(home)) == ["bot.toml", "minutes.txt", "run", "transcribe.py"]  # noqa: PTH208
+    assert sorted(os.listdir(home)) == ["bot.toml", "minutes.txt", "transcribe.py"]  # noqa: PTH208
 
 
 async def test_whoever_takes_somebodys_leaf_is_listened_to_as_well(engine: FakeEngine, home: Path) -> None:

@@ -49,7 +49,13 @@ async def on_thread(
             discard(give)
 
     threading.Thread(target=run, name="tuiconf.bot", daemon=True).start()
-    return (await outcome)()
+    try:
+        give = await outcome
+    except asyncio.CancelledError:
+        if not outcome.cancelled():  # it had come already when this was cancelled
+            discard(outcome.result())
+        raise
+    return give()
 
 
 def _outcome(function: Callable[[], T]) -> Callable[[], T]:
