@@ -46,8 +46,8 @@ class Bare(App):
 Bare().run()
 """
 
-# What our pty answers: synchronized output is there, kitty's keys are not, and everything has been seen.
-ANSWERS = {b"\x1b[?2026$p": b"\x1b[?2026;2$y", b"\x1b[c": b"\x1b[?62;22c"}
+# What our pty answers besides what each does: synchronized output is there, kitty's keys are not.
+ANSWERS = {b"\x1b[?2026$p": b"\x1b[?2026;2$y"}
 
 Figures = dict[str, object]
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 PATIENCE_S = 20.0
+FENCE = b"\x1b[c"
 
 _CONTROL = re.compile(r"\x1b\[(\d*)(?:;(\d*))?H|\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|\x1b.|\n|\r|[^\x1b\n\r]+")
 
@@ -43,6 +44,7 @@ class Rig:
             bufsize=0,
         )
         self.slave = slave
+        self.answer = b"\x1b[?62;22c"  # to DA1; nothing, and it is a terminal that does not know that question
         self.written = b""
         self.told: list[str] = []
         self._rest = b""
@@ -126,7 +128,9 @@ class Rig:
                 *lines, self._rest = (self._rest + data).split(b"\n")
                 self.told += [line.decode() for line in lines]
             else:
+                seen = len(self.written)
                 self.written += data
+                os.write(self.master, self.answer * self.written.count(FENCE, max(0, seen - 2)))
 
 
 def _line(cells: dict[int, str]) -> str:

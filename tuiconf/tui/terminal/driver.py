@@ -68,6 +68,10 @@ LAST_RESORT = (
     "\x1b[?7h\x1b[<u\x1b[?1049l\x1b[?25h"
 )
 
+# How long a terminal is believed to answer that has not answered yet. Longer: those that never do stand still for
+# longer at the start. Shorter: a slow link gets at once what it shows over half a minute.
+FIRST_ANSWER_PATIENCE_S = 2.0
+
 # How long leaving may wait for a terminal: for its last answer, and for it to take the last bytes.
 LAST_ANSWER_PATIENCE_S = 0.4
 LAST_BYTES_PATIENCE_S = 1.0
@@ -97,7 +101,7 @@ class TerminalDriver(LinuxDriver):
         self._paced = False  # until the terminal has answered once
         self._releases: bool | None = None
         self._frame_bytes = self._dropped_bytes = 0
-        self._settled_at = 0.0
+        self._settled_at = self._started_at = 0.0
         self._asked = self._answers = 0
         self._all_answered = threading.Event()
         self._suspended = False
@@ -113,7 +117,11 @@ class TerminalDriver(LinuxDriver):
         if writer is None:
             return False
         stuck = writer.stuck_s(now=now) > STUCK_S or writer.waiting_bytes > MAX_PENDING_BYTES
-        return stuck or now < self._settled_at or (self._paced and self._pace.is_behind(now=now))
+        return stuck or now < self._settled_at or (self._is_paced(now) and self._pace.is_behind(now=now))
+
+    def _is_paced(self, now: float) -> bool:
+        """Terminals that have answered once will again; until one has, it is given a moment."""
+        return self._paced or now < self._started_at + FIRST_ANSWER_PATIENCE_S
 
     def write(self, data: str) -> None:
         """Hand `data` to the writer; never waits. What a stopped terminal has no room for is dropped."""
@@ -155,6 +163,7 @@ class TerminalDriver(LinuxDriver):
         self._writer = PatientWriter(self._output)
         self._pace, self._paced, self._releases = Pace(), False, None
         self._asked = self._answers = self._dropped_bytes = 0
+        self._started_at = time.monotonic()
         super().start_application_mode()  # type: ignore[no-untyped-call]
         self._stop_textuals_writer()
         if not self.input_tty:
