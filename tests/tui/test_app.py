@@ -162,6 +162,19 @@ async def test_the_end_of_the_call_is_the_end_of_the_app(events: list[Any], outc
         assert outcome.exit_code == code
 
 
+async def test_a_fault_of_ours_is_told_without_what_the_program_knew(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(secret: str) -> None:
+        raise ZeroDivisionError(secret)
+
+    with pytest.raises(ZeroDivisionError):
+        async with running(make_app()) as (app, pilot):
+            app.call_later(fail, "tuiconf://relay/room#secret")
+            await until(pilot, lambda: not app.is_running)
+    told = " ".join(capsys.readouterr().err.split())
+    assert "please report it" in told and "tuiconf attach standup" in told
+    assert "secret" not in told
+
+
 @pytest.mark.parametrize("how", ["events", "request"])
 async def test_an_engine_that_is_gone_is_told_and_is_a_failure(how: str) -> None:
     control = FakeControl(answers={schema.Mute: EngineGone("the engine is gone")})

@@ -269,6 +269,10 @@ async def test_commands_are_those_of_plain_lines(line: str, request_: schema.Any
         ("/stats", "StatisticsScreen"),
         ("/help", "HelpScreen"),
         ("/link", "LinkScreen"),
+        ("/level", "DevicesScreen"),
+        ("/peers", "ParticipantsScreen"),
+        ("/peers Mara", "SafetyScreen"),
+        ("/verify Mara", "SafetyScreen"),
     ],
 )
 async def test_commands_that_ask_for_something_to_see_open_its_page(line: str, screen: str) -> None:

@@ -153,7 +153,7 @@ def test_the_status_tells_how_the_connection_is_and_how_to_talk() -> None:
     [
         (msgspec.structs.replace(AUDIO, push_to_talk=True), "talking while the key is down"),
         (msgspec.structs.replace(AUDIO, deafened=True), "you hear nothing, and say nothing"),
-        (msgspec.structs.replace(AUDIO, voice_activation=True), "voice opens the microphone"),
+        (msgspec.structs.replace(AUDIO, voice_activation=True), "sent only while you speak"),
     ],
 )
 def test_the_way_of_talking_that_is_active_is_named(audio: object, words: str) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
+from pathlib import PurePath
 from typing import Any, ClassVar, Final, Literal, TypeVar
 
 import msgspec
+from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.events import Mount
@@ -313,6 +316,16 @@ class TuiconfApp(PatientOutput[Outcome]):
         reason: Literal["left", "removed", "failed"] = event.reason.value
         message = {"left": "left", "removed": "you were removed by the host", "failed": "the call has ended"}[reason]
         self.exit(Outcome(how=reason, message=self._failure if reason == "failed" and self._failure else message))
+
+    def _fatal_error(self) -> None:
+        """A fault of ours. Textual would print all that the program knew just then: names, chat, links."""
+        place = ""
+        if self._exception is not None:
+            where = traceback.extract_tb(self._exception.__traceback__)[-1]
+            place = f" ({type(self._exception).__name__}, {PurePath(where.filename).name}:{where.lineno})"
+        state = self.model.state
+        back = f" The call goes on for a while, muted: tuiconf attach {state.call}" if state is not None else ""
+        self.panic(Text(f"a fault of this program has ended the interface{place}: please report it.{back}"))
 
     def _engine_gone(self) -> None:
         message = "the engine has ended without a word: the call is over"

@@ -16,7 +16,6 @@ from tuiconf.errors import UsageError
 from tuiconf.tui.keymap import bindings, hint, key_of, shown
 from tuiconf.tui.model import ALL, Part, Parts
 from tuiconf.tui.screens.base import ModelScreen
-from tuiconf.tui.screens.question import Question
 from tuiconf.tui.warnings import warnings
 from tuiconf.tui.widgets.banner import Banner
 from tuiconf.tui.widgets.chat_input import ChatInput
@@ -49,7 +48,7 @@ _PAGES = {
     schema.GetDevices: "devices",
     schema.GetStats: "statistics",
     schema.ListPeers: "participants",
-    schema.ShowPeer: "participants",
+    schema.GetLink: "link",
     "who": "participants",
     "level": "devices",
     "verify": "verify",
@@ -167,19 +166,23 @@ class CallScreen(ModelScreen[None]):
 
     async def _do(self, meant: schema.AnyRequest | LocalCommand) -> bool:
         page = _PAGES.get(meant.name if isinstance(meant, LocalCommand) else type(meant))
-        if page is not None:
-            self.tui.open(page)
-            return True
         match meant:
-            case LocalCommand():
-                return False
+            case LocalCommand(name="verify", argument=who) | schema.ShowPeer(peer=who) if who != "":
+                self._compare(who)
+            case _ if page is not None:
+                self.tui.open(page)
             case schema.Detach():
                 await self.tui.detach()
-            case schema.GetLink():
-                self.tui.open("link")
+            case LocalCommand():
+                return False
             case _:
                 return await self.tui.do(meant) is not None
         return True
+
+    def _compare(self, who: str | int) -> None:
+        from tuiconf.tui.screens.safety import SafetyScreen  # not before somebody asks, as all pages
+
+        self.app.push_screen(SafetyScreen(who, name=str(who)))
 
     def action_chat(self, text: str = "") -> None:
         """Type into the chat, which begins with `text`."""
@@ -226,6 +229,8 @@ class CallScreen(ModelScreen[None]):
         if state is not None and state.recording is not None and state.recording.active:
             await self.tui.do(schema.RecordStop())
         else:
+            from tuiconf.tui.screens.question import Question  # not before somebody asks
+
             question = Question("Record this call?", details=("Everyone is told.",), yes="record", no="do not")
             self.app.push_screen(question, self._record)
 

@@ -74,7 +74,7 @@ class Roster(Painted):
         """A line for each, as many as there is room for, and how many there are besides."""
         people = in_order(self._model)
         shown = people if len(people) <= height else people[: height - 1]
-        columns = widths(width, max((cells(fit(who.name, _MOST_NAME)) for who in people), default=0))
+        columns = widths(width, max((cells(fit(who.name, _MOST_NAME)) for who in shown), default=0))
         levels = self._levels()
         loss = self._loss()
         lines = [self._line(who, columns, levels.get(who.leaf), loss.get(who.leaf)) for who in shown]

@@ -41,7 +41,7 @@ class StatusBar(Painted):
             return [piece("you hear nothing, and say nothing", "you hear nothing", tone="warning", rank=1)]
         if audio.push_to_talk:
             return [piece("talking while the key is down", "talking", tone="plain", rank=3)]
-        voice = [piece("voice opens the microphone", "by voice", rank=4)] if audio.voice_activation else []
+        voice = [piece("sent only while you speak", "by voice", rank=1)] if audio.voice_activation else []
         if not audio.muted and audio.voice_activation:
             return voice
         return [piece(*self.talk_words, tone="plain", rank=1), *voice]
