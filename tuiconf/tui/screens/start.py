@@ -192,7 +192,7 @@ class StartScreen(ModelScreen[None]):
             return (("Esc", "stop"),)
         keys = self.tui.settings.keys
         if isinstance(self.focused, Input):
-            return (("Enter", "join"), ("Tab", "rooms"), ("Esc", "rooms"))
+            return (("Enter", "join"), ("Tab", "rooms, host a room"), ("Esc", "back"))
         return (
             ("Enter", "join"),
             ("/", "link"),

@@ -11,7 +11,7 @@ METER_CELLS = 25
 _NUMBER_CELLS = 9
 
 # What the engine says of a source that gives nothing.
-_SILENCE_DBFS = -100.0
+_SILENCE_DBFS = -90.0
 
 
 class LevelLine(Widget):
