@@ -124,6 +124,10 @@ class ProcessLauncher:
         """
         settings_file.save(self._config_path, table, key, value)
 
+    def settings_file(self) -> str:
+        """Where that is, for a person."""
+        return str(self._config_path)
+
     # --- the process
 
     async def _order(self, order: Order) -> str:
