@@ -25,10 +25,12 @@ async def on_thread(
 ) -> T:
     """What the function gives, or raises. It goes on when this is cancelled: nobody can stop a thread.
 
-    `ended` is called in the loop when it has returned, however late; `unwanted` with what came after a cancellation.
+    `ended` is called in the loop when it has returned, however late; `unwanted` with what came after a cancellation,
+    in the loop or on the thread.
     """
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[Callable[[], T]] = loop.create_future()
+    cancelled = threading.Event()
 
     def settle(give: Callable[[], T]) -> None:
         ended()
@@ -43,6 +45,9 @@ async def on_thread(
 
     def run() -> None:
         give = _outcome(function)
+        if cancelled.is_set():  # at once: the loop may be at its end, and never come to it
+            discard(give)
+            give = _raiser(LookupError("it was given back"))
         try:
             loop.call_soon_threadsafe(settle, give)
         except RuntimeError:  # the loop has ended
@@ -52,6 +57,7 @@ async def on_thread(
     try:
         give = await outcome
     except asyncio.CancelledError:
+        cancelled.set()
         if not outcome.cancelled():  # it had come already when this was cancelled
             discard(outcome.result())
         raise
