@@ -248,7 +248,7 @@ def _add_front_end_options(command: argparse.ArgumentParser) -> None:
 
 def _add_own_options(command: argparse.ArgumentParser) -> None:
     """Who one is, how one sounds and what one hears."""
-    from tuiconf.adapters.audio.specs import INPUT_HELP, OUTPUT_HELP
+    from tuiconf.adapters.sound_help import INPUT_HELP, OUTPUT_HELP
 
     command.add_argument("--name", help="how you are called in this call")
     command.add_argument("--audio-in", metavar="SOURCE", help=f"your sound: {INPUT_HELP}".replace("%", "%%"))

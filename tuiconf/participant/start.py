@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from tuiconf.adapters.own_program import own_command
 from tuiconf.adapters.standard_streams import is_terminal
+from tuiconf.tui.terminal import quick
 from tuiconf.tui.terminal.detect import detect
 
 
@@ -22,6 +23,7 @@ def run(args: argparse.Namespace) -> int:
         TuiconfError: no call could begin.
     """
     if wants_screen(args):
+        quick.begin()
         from tuiconf.participant import terminal
 
         return terminal.run_start(args)
@@ -38,6 +40,7 @@ def attach(args: argparse.Namespace) -> int:
         TuiconfError: its engine is gone.
     """
     if wants_screen(args):
+        quick.begin()
         from tuiconf.participant import terminal
 
         return terminal.run_attach(args)

@@ -16,8 +16,6 @@ from tuiconf.adapters.audio.base import (
     Source,
 )
 from tuiconf.adapters.audio.specs import (
-    INPUT_HELP,
-    OUTPUT_HELP,
     InputSpec,
     Kind,
     OutputSpec,
@@ -29,8 +27,6 @@ from tuiconf.adapters.audio.specs import (
 
 __all__ = [
     "FRAME_SAMPLES",
-    "INPUT_HELP",
-    "OUTPUT_HELP",
     "SAMPLE_RATE",
     "AudioError",
     "AudioSpecError",

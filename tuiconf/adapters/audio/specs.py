@@ -11,16 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from tuiconf.adapters.audio.base import FRAME_SAMPLES, AudioSpecError, Sink, Source
 from tuiconf.adapters.audio.tone import DEFAULT_HZ, MAX_HZ, MIN_HZ
+from tuiconf.adapters.sound_help import INPUT_HELP, OUTPUT_HELP
 
 if TYPE_CHECKING:
     from tuiconf.adapters.audio.recorder import AudioFile
 
-INPUT_HELP: Final = (
-    "default, device:NAME, a file, file:FILE, loop:FILE, - (raw 16-bit 48 kHz mono), cmd:COMMAND, tone[:HZ] or null"
-)
-OUTPUT_HELP: Final = (
-    "default, device:NAME, a file (.wav, .ogg, .opus), file:FILE, - (raw 16-bit 48 kHz mono), cmd:COMMAND or null"
-)
 RECORDING_SUFFIXES: Final = (".wav", ".ogg", ".oga", ".opus")
 
 
