@@ -36,6 +36,20 @@ class Modal(ModalScreen[R]):
     Muting works in all of them: whoever wants to be silent does not have to find the way back first.
     """
 
+    DEFAULT_CSS = """
+    Modal {
+        align: center middle;
+        background: $background 60%;
+
+        .dialog { width: 100%; max-width: 76; height: auto; max-height: 100%; padding: 1 2; background: $surface; }
+        .dialog-title { height: 1; margin-bottom: 1; text-style: bold; }
+        .dialog-hints { height: 1; margin-top: 1; color: $quiet; }
+
+        /* On 16 colours and none there is no shade to tell a dialog by: a border does. */
+        &:ansi { background: transparent; }
+        &:ansi .dialog { border: round $foreground; padding: 0 1; }
+    }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Back", show=False), *bindings("mute")]
 
     @property
