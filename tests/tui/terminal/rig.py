@@ -100,6 +100,14 @@ class Rig:
         self.listen(reading=reading)
         return self.process.returncode
 
+    def left(self) -> bytes:
+        """What was typed, and the process has not read: the shell would."""
+        mode = termios.tcgetattr(self.slave)
+        mode[3] &= ~termios.ICANON
+        mode[6][termios.VMIN] = mode[6][termios.VTIME] = 0
+        termios.tcsetattr(self.slave, termios.TCSANOW, mode)
+        return os.read(self.slave, 4_096)
+
     def screen(self) -> list[str]:
         """What all that was written has left on the screen. Knows what Textual uses: moves to a place, and text."""
         lines: dict[int, dict[int, str]] = {}

@@ -7,8 +7,8 @@ What goes to the terminal beside Textual's own:
   Textual has pushed; then `CSI ? u` (is it on), `OSC 11 ; ?` (the background) and `CSI c` (DA1), which all terminals
   answer, so that the others' silence is an answer too
 - after some output `CSI c`, see `pace`
-- at the end and on suspension `CSI = 2 ; 3 u`: no more releases; and `CSI c`: what was under way is read until the
-  answer comes, so that it is not typed into the shell
+- at the end and on suspension `CSI = 2 ; 3 u` and `CSI c`, where there are releases: no more of them. What is under
+  way is read until all was answered, so that it is not typed into the shell
 
 Nothing is pushed or popped here: Textual's `CSI > 25 u` and `CSI < u` balance, and take our flag with them.
 """
@@ -39,10 +39,13 @@ from tuiconf.tui.terminal.events import (
     BackgroundKnown,
     DeviceAttributes,
     KeyboardFlags,
+    KeyDealtWith,
+    KeyReleased,
     KeyReleasesKnown,
     TerminalLost,
 )
 from tuiconf.tui.terminal.keys import KeyParser
+from tuiconf.tui.terminal.order import InOrder
 from tuiconf.tui.terminal.pace import MAX_PENDING_BYTES, STUCK_S, Pace
 from tuiconf.tui.terminal.writer import PatientWriter
 
@@ -81,6 +84,9 @@ LAST_BYTES_PATIENCE_S = 1.0
 LARGE_BYTES = 2_048
 SETTLE_S = 0.05
 
+# A key may close the screen that has the focus, and with it what goes behind the key: then the next waits so long.
+LONGEST_KEY_S = 0.25
+
 # How often a sequence that does not go on is looked at, and the end of the app noticed, as in Textual.
 INPUT_TICK_S = 0.1
 
@@ -105,6 +111,7 @@ class TerminalDriver(LinuxDriver):
         self._asked = self._answers = 0
         self._all_answered = threading.Event()
         self._suspended = False
+        self._keys = InOrder(self._send_key)
         self._in_loop = asyncio.get_running_loop().call_soon_threadsafe
 
     # Output
@@ -184,8 +191,7 @@ class TerminalDriver(LinuxDriver):
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if self._writer is not None and self.is_behind and self._writer.forget():
             self.write(AFTER_FORGETTING)
-        if self._releases:
-            self._stop_releases()
+        self._await_answers()
         super().stop_application_mode()
 
     def close(self) -> None:
@@ -199,11 +205,13 @@ class TerminalDriver(LinuxDriver):
             self._writer_thread.stop()
             self._writer_thread = None
 
-    def _stop_releases(self) -> None:
-        """The key that ended the app is perhaps still down: its release must not be typed into the shell."""
-        self.write(STOP_RELEASES)
-        self._fence()
-        self._all_answered.wait(LAST_ANSWER_PATIENCE_S)
+    def _await_answers(self) -> None:
+        """Neither an answer, nor the release of the key that ended the app, may be typed into the shell."""
+        if self._releases:
+            self.write(STOP_RELEASES)
+            self._fence()
+        if self._answers < self._asked:
+            self._all_answered.wait(LAST_ANSWER_PATIENCE_S)
 
     def _restore(self) -> None:
         """At exit, when nobody has stopped the driver."""
@@ -294,8 +302,19 @@ class TerminalDriver(LinuxDriver):
                 self._in_loop(self._fence_answered)
             case BackgroundColour():
                 self.send_message(BackgroundKnown(dark=message.dark))
+            case events.Key() | events.Paste() | KeyReleased():
+                self._in_loop(self._keys.add, message)
             case _:
                 super().process_message(message)
+
+    def _send_key(self, key: Message, number: int) -> None:
+        super().process_message(key)
+        self.send_message(KeyDealtWith(number))
+        asyncio.get_running_loop().call_later(LONGEST_KEY_S, self._keys.done, number)
+
+    def key_dealt_with(self, number: int) -> None:
+        """What a key did is done: the next one may go where that leads."""
+        self._keys.done(number)
 
     def _know_releases(self, *, supported: bool) -> None:
         """The first answer is the one: the last question is one that every terminal answers."""

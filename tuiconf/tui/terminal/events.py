@@ -24,6 +24,17 @@ class KeyReleased(events.Event, bubble=True, verbose=True):
         self.is_on_its_way = False
 
 
+class KeyDealtWith(events.Event, bubble=True, verbose=True):
+    """Goes behind a key, the same way; when it arrives at the App, whatever the key did is done."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+        self.is_on_its_way = False
+        self.screen: object = None
+        """Which one the key went to."""
+
+
 class KeyReleasesKnown(events.Event, bubble=False):
     """The terminal has answered, or shown that it never will: does it tell when a key is let go?
 

@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 from tuiconf.tui.terminal import quick
 from tuiconf.tui.terminal.driver import TerminalDriver
-from tuiconf.tui.terminal.events import KeyReleased, TerminalLost
+from tuiconf.tui.terminal.events import KeyDealtWith, KeyReleased, TerminalLost
 from tuiconf.tui.terminal.shown import Shown
 
 if TYPE_CHECKING:
@@ -83,17 +83,29 @@ class PatientOutput(App[ReturnType]):
         self.app_resume_signal.subscribe(self, lambda _: self.repaint())
 
     async def on_event(self, event: events.Event) -> None:
-        """Textual sends keys to who has the focus, and only keys: their releases go the same way here."""
+        """Textual sends keys to who has the focus, and only keys: their releases go the same way, and their ends."""
         if isinstance(event, events.Resize):
             if self._sized:
                 self._shown.forget()
             self._sized = True  # the first says what was so already
-        if isinstance(event, KeyReleased) and not event.is_on_its_way:
+        if isinstance(event, KeyReleased | KeyDealtWith) and not event.is_on_its_way:
             event.is_on_its_way = True
             if self._screen_stack:
+                if isinstance(event, KeyDealtWith):
+                    event.screen = self.screen
                 (self.focused or self.screen).post_message(event)
         else:
             await super().on_event(event)
+
+    def on_key_dealt_with(self, event: KeyDealtWith) -> None:
+        """A screen that the key has opened, or come back to, first finds out who has its focus."""
+        driver = self._driver
+        if not isinstance(driver, TerminalDriver) or not self._screen_stack:
+            return
+        if self.screen is event.screen:
+            driver.key_dealt_with(event.number)
+        else:
+            self.screen.call_after_refresh(driver.key_dealt_with, event.number)
 
     def on_terminal_lost(self, _: TerminalLost) -> None:
         self.exit(return_code=HUNG_UP)
