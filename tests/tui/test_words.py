@@ -140,11 +140,12 @@ def test_one_word_says_whether_one_is_heard(changes: dict[str, Any], word: str) 
 
 
 def test_the_status_tells_how_the_connection_is_and_how_to_talk() -> None:
-    bar = StatusBar(model_of())
+    bar = StatusBar(model_of(audio=msgspec.structs.replace(AUDIO, live=False, muted=True)))
     bar.talk_words = ("hold space to talk", "hold space")
     assert text_of(bar.draw(79, 1)[0]).split() == (
-        ["LIVE", "hold", "space", "to", "talk", "relay", "24", "ms", "loss", "14", "%", "buffer", "40", "ms"]
+        ["MUTED", "hold", "space", "to", "talk", "relay", "24", "ms", "loss", "14", "%", "buffer", "40", "ms"]
     )
+    assert text_of(StatusBar(model_of()).draw(79, 1)[0]).split()[:4] == ["LIVE", "you", "are", "heard"]
     assert "RECONNECTING" in text_of(StatusBar(model_of(phase="reconnecting")).draw(40, 1)[0])
 
 

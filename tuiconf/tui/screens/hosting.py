@@ -51,9 +51,9 @@ class HostScreen(Panel[Hosting]):
     def body(self) -> ComposeResult:
         """The form."""
         yield Static("Relay, with its pin if you have one", classes="label")
-        yield Input(placeholder="relay.example or relay.example:4433?pin=…", id="relay")
+        yield Input(placeholder="relay.example or relay.example:4433?pin=…", id="relay", select_on_focus=False)
         yield Static("Name of the room; without one it gets one by chance", classes="label")
-        yield Input(placeholder="letters, digits, . - _", id="room")
+        yield Input(placeholder="letters, digits, . - _", id="room", select_on_focus=False)
         yield Static("Who has to wait at the door", classes="label")
         yield Rows([Column(cells=10, grows=True)], id="lobby")
         yield Static(classes="space")

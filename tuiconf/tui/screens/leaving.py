@@ -35,7 +35,7 @@ class LeavingScreen(Modal[How]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("l", "take('leave')", "Leave", show=False),
-        Binding("d", "take('detach')", "Detach", show=False),
+        Binding("d", "detach", "Detach", show=False),
     ]
 
     _going_quietly = False
@@ -46,7 +46,7 @@ class LeavingScreen(Modal[How]):
             yield Static("Leave the call?", classes="dialog-title")
             yield Rows([Column(cells=10, grows=True)])
             yield Static(classes="fate")
-            yield KeyLine((("l", "leave"), ("d", "detach"), ("Enter", "choose"), ("Esc", "stay")))
+            yield KeyLine((("l", "leave"), ("d", "detach, muted"), ("Enter", "choose"), ("Esc", "stay")))
 
     def on_mount(self) -> None:
         """Show what there is to choose."""
@@ -76,6 +76,11 @@ class LeavingScreen(Modal[How]):
     async def action_take(self, how: str) -> None:
         """A letter was pressed."""
         await self._take(how)
+
+    async def action_detach(self) -> None:
+        """A letter detaches without leaving a microphone on; to be heard without sitting there is chosen in words."""
+        state = self.tui.model.state
+        await self._take("quietly" if state is not None and may_be_heard(state.audio) else "detach")
 
     async def _take(self, how: str) -> None:
         if how == "quietly":

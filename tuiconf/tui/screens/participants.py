@@ -55,7 +55,7 @@ class ParticipantsScreen(Panel[None]):
 
     def body(self) -> ComposeResult:
         """What is searched for, the list, and who is under the cursor."""
-        yield Input(placeholder="name or fingerprint")
+        yield Input(placeholder="name or fingerprint", select_on_focus=False)
         yield Rows(_COLUMNS, empty="Nobody is called that")
         yield Static(classes="details")
 

@@ -69,7 +69,7 @@ class StartScreen(ModelScreen[None]):
         with Vertical(classes="page"):
             yield TitleLine("tuiconf", "end-to-end encrypted calls")
             yield Static("Link or invite code", classes="label")
-            yield Input(placeholder="tuiconf://relay/room#secret")
+            yield Input(placeholder="tuiconf://relay/room#secret", select_on_focus=False)
             yield Static(classes="said")
             yield Rows(_COLUMNS)
             yield KeyLine(self._hints())

@@ -18,7 +18,7 @@ _TIME_FROM: Final = 30
 _MOST_NAME: Final = 14
 _TIME_CELLS: Final = 5
 
-_LINK: Final = re.compile(r"\b(?:https?|tuiconf)://[^\s<>\"]+", re.IGNORECASE)
+_LINK: Final = re.compile(r"\b(?:https?|tuiconf)://[^\s<>\"]*[^\s<>\".,;:!?)]", re.IGNORECASE)
 
 
 def rows_of(line: ChatLine, own_name: str, name_cells: int, width: int, *, timestamps: bool) -> list[Line]:

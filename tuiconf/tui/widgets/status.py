@@ -42,8 +42,8 @@ class StatusBar(Painted):
         if audio.push_to_talk:
             return [piece("talking while the key is down", "talking", tone="plain", rank=3)]
         voice = [piece("sent only while you speak", "by voice", rank=1)] if audio.voice_activation else []
-        if not audio.muted and audio.voice_activation:
-            return voice
+        if not audio.muted:
+            return voice or [piece("you are heard", "heard", rank=1)]
         return [piece(*self.talk_words, tone="plain", rank=1), *voice]
 
 

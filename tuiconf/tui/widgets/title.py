@@ -44,11 +44,14 @@ class TitleBar(Painted):
         encrypted = piece("end-to-end encrypted", "encrypted", tone="good", rank=1)
         if self._model.undecryptable:
             encrypted = piece("not all can be decrypted", "UNREADABLE", tone="bad", rank=1)
-        unverified = sum(who.trust in ("new", "known", "changed") for who in state.participants)
+        others = [who for who in state.participants if who.trust != "self"]
+        unverified = sum(who.trust != "verified" for who in others)
         trust = (
-            piece(f"{unverified} not verified", rank=8) if unverified else piece("all verified", tone="good", rank=8)
-        )
+            [piece("all verified", tone="good", rank=8)] if others else []
+        )  # of nobody that would be a claim too much
+        if unverified:
+            trust = [piece(f"{unverified} not verified", rank=8)]
         groups = state.security_code.split()
         beginnings = [" ".join(groups[:count]) + " …" for count in (2, 1)]
         code = piece(*(f"code {code}" for code in (state.security_code, *beginnings)), beginnings[-1], rank=3)
-        return [encrypted, trust, piece(f"epoch {state.epoch}", tone="plain", rank=2), code]
+        return [encrypted, *trust, piece(f"epoch {state.epoch}", tone="plain", rank=2), code]
