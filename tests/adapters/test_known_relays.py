@@ -32,7 +32,6 @@ def relays(path: Path) -> KnownRelays:
 
 
 def test_a_relay_is_not_known_before_it_is_remembered(relays: KnownRelays, path: Path) -> None:
-    assert relays.lookup("relay", 4433) is None
     assert not relays.check("relay", 4433, PIN)
     assert not path.parent.exists()
 
@@ -41,18 +40,18 @@ def test_a_relay_is_not_known_before_it_is_remembered(relays: KnownRelays, path:
 def test_a_remembered_pin_is_found_for_its_host_and_port_only(relays: KnownRelays, host: str, path: Path) -> None:
     relays.remember(host, 4433, PIN)
     relays.remember(host, 1234, OTHER)
-    assert (relays.lookup(host, 4433), relays.lookup(host, 1234)) == (PIN, OTHER)
     assert relays.check(host, 4433, PIN)
-    assert relays.lookup(host, 1) is None
-    assert relays.lookup("elsewhere", 4433) is None
+    assert relays.check(host, 1234, OTHER)
+    assert not relays.check(host, 1, PIN)
+    assert not relays.check("elsewhere", 4433, PIN)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_host_is_found_however_it_is_spelled(relays: KnownRelays) -> None:
     relays.remember("Relay.Example", 1, PIN)
-    assert relays.lookup("relay.example.", 1) == PIN
+    assert relays.check("relay.example.", 1, PIN)
     relays.remember("2001:DB8:0::1", 1, PIN)
-    assert relays.lookup("2001:db8::1", 1) == PIN
+    assert relays.check("2001:db8::1", 1, PIN)
 
 
 def test_a_changed_pin_is_a_loud_error_and_changes_nothing(relays: KnownRelays, path: Path) -> None:
@@ -91,7 +90,7 @@ def test_comments_and_a_missing_last_newline_survive(relays: KnownRelays, path: 
     path.write_text(f"# mine\n\nhome {format_pin(PIN)}", encoding="utf-8")
     relays.remember("relay", 1, OTHER)
     assert path.read_text(encoding="utf-8") == (f"# mine\n\nhome {format_pin(PIN)}\nrelay:1 {format_pin(OTHER)}\n")
-    assert relays.lookup("home", 4433) == PIN
+    assert relays.check("home", 4433, PIN)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +104,7 @@ def test_a_line_that_means_nothing_is_told_by_its_number_and_the_file_stays(
     path.write_text(f"# mine\n{line}\n", encoding="utf-8")
     before = path.read_bytes()
     with pytest.raises(KnownRelaysError, match="line 2"):
-        relays.lookup("relay", 4433)
+        relays.check("relay", 4433, PIN)
     with pytest.raises(KnownRelaysError, match="line 2"):
         relays.remember("other", 4433, PIN)
     assert path.read_bytes() == before
@@ -120,10 +119,10 @@ def test_a_file_that_is_not_text_or_too_large_is_refused(relays: KnownRelays, pa
     path.parent.mkdir()
     path.write_bytes(b"\xff")
     with pytest.raises(KnownRelaysError, match="not text"):
-        relays.lookup("relay", 1)
+        relays.check("relay", 1, PIN)
     path.write_bytes(b"#" * (1 << 20) + b"#")
     with pytest.raises(FileError, match="larger"):
-        relays.lookup("relay", 1)
+        relays.check("relay", 1, PIN)
 
 
 def test_processes_that_remember_at_once_lose_nothing(relays: KnownRelays, path: Path) -> None:
@@ -159,4 +158,4 @@ def test_all_that_is_remembered_is_found(
     relays = KnownRelays(tmp_path_factory.mktemp("state") / "known_relays", rng=os.urandom)
     for (host, port), pin in pins.items():
         relays.remember(host, port, pin)
-    assert {endpoint: relays.lookup(*endpoint) for endpoint in pins} == pins
+    assert all(relays.check(*endpoint, pin) for endpoint, pin in pins.items())

@@ -65,22 +65,13 @@ class KnownRelays:
         self._path = path
         self._rng = rng
 
-    def lookup(self, host: str, port: int) -> bytes | None:
-        """The pin that was accepted for this relay, or None.
-
-        Raises:
-            KnownRelaysError: the file cannot be understood.
-            FileError: it cannot be read.
-        """
-        known = self._parse(self._read()).get(_endpoint(host, port))
-        return known[0] if known else None
-
     def check(self, host: str, port: int, pin: bytes) -> bool:
         """Whether this pin was accepted for this relay; False when the relay is not known.
 
         Raises:
             PinChanged: another one was.
-            KnownRelaysError, FileError: as `lookup`.
+            KnownRelaysError: the file cannot be understood.
+            FileError: it cannot be read.
         """
         return self._check(self._parse(self._read()), _endpoint(host, port), pin)
 

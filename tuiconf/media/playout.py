@@ -25,9 +25,6 @@ CONCEAL_AT_MOST_S: Final = 0.100
 # What comes after silence begins softly.
 ATTACK_SAMPLES: Final = SAMPLE_RATE // 200
 
-# Play-out times remembered for measuring delay: a report about a frame comes within a second or two of it.
-REMEMBERED_FRAMES: Final = 128
-
 # Copies are waited for while two losses lie within this many frames (10 s): a sender repeats for whoever hears it
 # worst, and those who hear it well should not pay for that with delay.
 LOSS_MEMORY_FRAMES: Final = 500
@@ -85,9 +82,9 @@ class Receiver:
         "_loss_at",
         "_meter",
         "_played",
-        "_times",
         "_unproven",
         "_wanted",
+        "last_played",
     )
 
     def __init__(self, opus: Opus, *, frame_ms: int = 20) -> None:
@@ -104,7 +101,8 @@ class Receiver:
         self._loss_at: deque[int] = deque(maxlen=2)
         self._begun_at = 0
         self._fec_at = -FEC_MEMORY_FRAMES  # the last packet that had some
-        self._times: deque[tuple[int, float]] = deque(maxlen=REMEMBERED_FRAMES)
+        self.last_played: int | None = None
+        """The number of the frame that was last `PLAYED`, if any."""
 
     @property
     def statistics(self) -> ReceiverStatistics:
@@ -123,11 +121,6 @@ class Receiver:
         return SILENCE_DBFS if self._last is None else rms_dbfs(self._last)
 
     @property
-    def last_played(self) -> int | None:
-        """The number of the frame that was last `PLAYED`, if any."""
-        return self._times[-1][0] if self._times else None
-
-    @property
     def burst_frames(self) -> float | None:
         """How many datagrams in a row were lost on average since `take_losses`, when any were."""
         return self._meter.burst_frames
@@ -135,10 +128,6 @@ class Receiver:
     def take_losses(self) -> tuple[int, int]:
         """Datagrams (received, lost) since this was last called, for the report to the sender."""
         return self._meter.take()
-
-    def played_at(self, seq: int) -> float | None:
-        """The `now` of the `pull` that gave frame `seq`; None when it was not played, or is not yet, or long ago."""
-        return next((at for number, at in reversed(self._times) if number == seq), None)
 
     def push(self, seq: int, payload: bytes, *, now: float, repeated: bool = False, farthest: int = 0) -> None:
         """An opened frame: `repeated` when it came as an earlier frame in another's datagram.
@@ -177,7 +166,7 @@ class Receiver:
         """
         due = self._jitter.pop(now=now, quiet=self._quiet)
         if isinstance(due, Play):
-            pcm, kind = self._play(due, now)
+            pcm, kind = self._play(due)
         elif isinstance(due, Wait):
             pcm, kind = None, Kind.SILENCE
             self._concealed_run = self._conceal_at_most + 1
@@ -189,7 +178,7 @@ class Receiver:
     def _quiet(self) -> bool:
         return self.level_dbfs < QUIET_DBFS
 
-    def _play(self, due: Play, now: float) -> tuple[Pcm | None, Kind]:
+    def _play(self, due: Play) -> tuple[Pcm | None, Kind]:
         skipped = None if due.dropped is None else self._decode(due.dropped)
         pcm = self._decode(due.payload)
         if pcm is None:
@@ -197,7 +186,7 @@ class Receiver:
         self._played += 1
         if self._unproven:
             self._count_concealed(due.seq)
-        self._times.append((due.seq, now))
+        self.last_played = due.seq
         if skipped is not None:  # both frames in the time of one, and both are heard
             self._played += 1
             pcm += (skipped - pcm) * self._fade_out

@@ -164,7 +164,7 @@ def test_a_commit_with_a_path_where_none_is_needed_gives_new_keys() -> None:
     assert without.changes.updated == ()
     with_path = commit(alice, psk=[LINK], with_path=True)
     assert [change.after.leaf for change in with_path.changes.updated] == [0]
-    assert all(change.same_identity for change in with_path.changes.updated)
+    assert all(change.before == change.after for change in with_path.changes.updated)
     found.take_up(alice, with_path)
     assert found.agree()
     with pytest.raises(LocalProtocolError):

@@ -54,11 +54,6 @@ class Updated:
     before: Member
     after: Member
 
-    @property
-    def same_identity(self) -> bool:
-        """Whether name and signature key stay."""
-        return self.before == self.after
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ExtensionsChanged:
