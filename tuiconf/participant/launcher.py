@@ -60,6 +60,11 @@ class ProcessLauncher:
         if self._asking:
             await self._begin()
 
+    @property
+    def pid(self) -> int:
+        """Of the process that starts calls."""
+        return self._child.pid
+
     def close(self) -> None:
         """No more calls are started; those that run go on."""
         self._orders.close()
