@@ -73,14 +73,17 @@ class PeerCertificate:
         return "<PeerCertificate>"
 
     def publicly_trusted(self, host: str, *, roots_pem: bytes | None = None, at: dt.datetime | None = None) -> bool:
-        """Is it valid for `host` (a DNS name or an IP address), now, by the system's roots or else certifi's?"""
+        """Is it valid for `host` (a DNS name or an IP address), now, by the system's roots or else certifi's?
+
+        Where neither can be read, nobody vouches for it.
+        """
         try:
             leaf = _parse(self.leaf_der)
             others = [_parse(der) for der in self.others_der]
             builder = verification.PolicyBuilder().store(_roots(roots_pem))
             builder = builder.time(at) if at is not None else builder
             builder.build_server_verifier(_subject(host)).verify(leaf, others)
-        except (ValueError, UnsupportedAlgorithm, verification.VerificationError):
+        except (OSError, ValueError, UnsupportedAlgorithm, verification.VerificationError):
             return False
         return True
 

@@ -13,6 +13,14 @@ from pathlib import Path
 import pytest
 
 from tests.doctor.commands import Home, SoundServer
+from tests.e2e.processes import runtime_folder
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays(tmp_path: Path) -> Iterator[None]:
+    """Whoever lives in `tmp_path` has sockets elsewhere: those of sound servers go with the test, too."""
+    yield
+    shutil.rmtree(runtime_folder(tmp_path), ignore_errors=True)
 
 
 @pytest.fixture

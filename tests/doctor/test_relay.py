@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.doctor.commands import Home
-from tests.e2e.processes import Relay, World
+from tests.e2e.processes import Relay, World, runtime_folder
 from tuiconf import paths
 from tuiconf.doctor import udp
 from tuiconf.identity.link import format_pin, new_link, parse_relay
@@ -106,8 +107,10 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
     programs: list[Program] = [swallow, greet, echo, negotiate]
 
     def examine(program: Program) -> dict[str, Any]:
+        folder = tmp_path_factory.mktemp("home")
         with udp_port(program) as port:
-            finding = examined(without_sound(tmp_path_factory.mktemp("home")), f"127.0.0.1:{port}")
+            finding = examined(without_sound(folder), f"127.0.0.1:{port}")
+        shutil.rmtree(runtime_folder(folder), ignore_errors=True)
         return {**finding, "port": port}
 
     with ThreadPoolExecutor(len(programs)) as threads:

@@ -334,10 +334,11 @@ class World:
         self._processes.append(process)
 
     def close(self) -> None:
-        """Kill everything."""
+        """Kill everything, and take away what is not in `folder`: the sockets of those who lived there."""
         for process in self._processes:
             process.destroy()
-            shutil.rmtree(runtime_folder(process.home), ignore_errors=True)
+        for home in {process.home for process in self._processes} | set(self.folder.iterdir()):
+            shutil.rmtree(runtime_folder(home), ignore_errors=True)
 
 
 def at_port(link: str, port: int) -> str:

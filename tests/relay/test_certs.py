@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import ssl
 import stat
 from pathlib import Path
 
+import certifi
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -95,6 +97,20 @@ def test_a_self_made_certificate_is_not_publicly_trusted() -> None:
     assert peer.pin == a_certificate().pin
     assert not peer.publicly_trusted("localhost")
     assert not peer.publicly_trusted("no host at all, \u00fc")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no roots"], ids=["not there", "empty", "something else"])
+def test_without_readable_roots_nobody_vouches_for_a_certificate(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, peer = _authority("relay.example")
+    roots = tmp_path / "roots.pem"
+    if content is not None:
+        roots.write_bytes(content)
+    nowhere = ssl.DefaultVerifyPaths(str(roots), "", "", "", "", "")
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
+    monkeypatch.setattr(certifi, "where", lambda: str(roots))
+    assert not peer.publicly_trusted("relay.example", at=NOW)
 
 
 def test_a_self_made_certificate_is_small_and_names_its_hosts() -> None:
