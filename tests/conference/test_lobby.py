@@ -46,6 +46,21 @@ def test_who_comes_to_a_lobby_waits_until_a_host_lets_them_in() -> None:
     assert ann.session.callers == ()
 
 
+def test_since_when_someone_waits_is_known_also_if_they_came_before_one_could_admit() -> None:
+    world = World()
+    ann, ben = world.party("Ann", "Ben", rules=EVERYONE)
+    before = world.at.unix
+    world.guest("Cyd")
+    world.run(2.0)
+    since = ann.caller("Cyd").since
+    assert before <= since <= before + 1.0
+    ann.hand_over(ben)
+    world.run(5.0)
+    assert before <= ben.caller("Cyd").since <= before + 1.0
+    world.run(40.0)
+    assert ben.caller("Cyd").since == pytest.approx(since, abs=0.5)  # who knocks again has waited all the time
+
+
 def test_an_admission_is_committed_at_once() -> None:
     world = World()
     [ann] = world.party("Ann", rules=EVERYONE)

@@ -15,7 +15,7 @@ from tuiconf.control.events import ChatReceived, ChatSent, Failed, Left, Notice,
 from tuiconf.control.schema import AnyRequest
 from tuiconf.plain.answers import MAX_LINES, chat, who
 from tuiconf.plain.printer import shows_utf8
-from tuiconf.plain.wording import level
+from tuiconf.plain.wording import clock, level
 
 
 @pytest.mark.parametrize(
@@ -73,14 +73,15 @@ async def test_who_says_everything_about_everyone() -> None:
         changed(MARA, hand=True, recording=True),
         EVE,
     )
-    call = FakeCall(participants=people, volumes=volumes, callers=(ZOE,), audio=MUTED)
+    zoe = msgspec.structs.replace(ZOE, since=1_741_000_000.0)
+    call = FakeCall(participants=people, volumes=volumes, callers=(zoe,), audio=MUTED)
     assert await Seat(call).type("/who") == [
         "here: Ann, Mara, Mara",
         "you: Bo, muted: nobody hears you",
         "Ann: verified, host, muted",
         "Mara: not verified, known, hand up, RECORDING, silenced by you; type mmmm-mmmm",
         "Mara: CHANGED, silenced until you decide; type eeee-eeee",
-        "Zoe: knocks, not verified, new, /admit Zoe",
+        f"Zoe: knocks since {clock(zoe.since)}, not verified, new, /admit Zoe",
         "the room: host Ann, lobby for people not known, not locked",
     ]
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import pytest
 
 from tests.tui.showing import shown
 from tests.tui.support import ADA, BEN, ME, NOW, POLICY, ROBIN, ZOE, FakeControl, state, until
 from tuiconf.control import schema
 from tuiconf.control.events import Caller, Knocked, KnockEnded
+from tuiconf.tui.screens import lobby
 from tuiconf.tui.screens.lobby import LobbyScreen, describe
 from tuiconf.tui.widgets.rows import Rows
 
@@ -74,6 +77,18 @@ async def test_since_when_someone_is_known_is_told() -> None:
     control.answers[schema.ListPeers] = schema.Peers(peers=(peer,))
     async with shown("lobby", control) as there:
         await until(there.pilot, lambda: "since 2 Mar 2026" in there.text)
+
+
+async def test_how_long_each_has_waited_is_told_and_nothing_where_the_engine_does_not_know(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lobby, "time", SimpleNamespace(time=lambda: NOW))
+    long, short = (msgspec.structs.replace(KNOWN, since=NOW - 200), msgspec.structs.replace(ROBIN, since=NOW - 5))
+    async with shown("lobby", _waiting(long, short, VERIFIED)) as there:
+        assert "waits 3 min" in there.text and "just came" in there.text
+        assert there.text.count("waits ") == 1
+    async with shown("lobby", _waiting(long), size=(60, 16)) as there:
+        assert "waits 3 min" in there.text
 
 
 async def test_a_host_changes_who_has_to_wait_and_locks_the_room() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from textual.pilot import Pilot
 from textual.screen import Screen
@@ -34,7 +35,7 @@ from tuiconf.control.events import Caller
 from tuiconf.tui.app import TuiconfApp, make_screen
 from tuiconf.tui.launcher import RelayUnknown
 from tuiconf.tui.outcome import Outcome
-from tuiconf.tui.screens import start
+from tuiconf.tui.screens import lobby, start
 from tuiconf.tui.screens.hosting import HostScreen
 from tuiconf.tui.screens.safety import SafetyScreen
 
@@ -45,10 +46,10 @@ _ASCII = FakeTerminal(colours="none", unicode=False)
 _SIXTEEN = FakeTerminal(colours="16")
 
 _CALLERS = (
-    ROBIN,
-    Caller(ref="k2", name="Ben", fingerprint=BEN.fingerprint, known=True, trust="known"),
-    Caller(ref="k3", name="Ada", fingerprint=ADA.fingerprint, known=True, trust="verified"),
-    Caller(ref="k4", name="Zoe", fingerprint=ZOE.fingerprint, known=False, trust="changed"),
+    msgspec.structs.replace(ROBIN, since=NOW - 4000),
+    Caller(ref="k2", name="Ben", fingerprint=BEN.fingerprint, known=True, trust="known", since=NOW - 900),
+    Caller(ref="k3", name="Ada", fingerprint=ADA.fingerprint, known=True, trust="verified", since=NOW - 130),
+    Caller(ref="k4", name="Zoe", fingerprint=ZOE.fingerprint, known=False, trust="changed", since=NOW - 20),
 )
 
 _PEERS = schema.Peers(
@@ -71,7 +72,8 @@ _PEERS = schema.Peers(
 
 @pytest.fixture(autouse=True)
 def _the_third_of_march(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(start, "time", SimpleNamespace(time=lambda: NOW))
+    for module in (start, lobby):
+        monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: NOW))
 
 
 def _page(make: Callable[[], Screen[Any]], wanted: str, *keys: str) -> Before:

@@ -13,7 +13,7 @@ from tuiconf.conference.acquaintances import Judge
 from tuiconf.conference.content import CALLER_REF_CHARACTERS
 from tuiconf.conference.door import Knocker
 from tuiconf.conference.events import Caller, Event, Knocked, KnockEnded
-from tuiconf.conference.membership import Membership
+from tuiconf.conference.membership import Instant, Membership
 from tuiconf.conference.policy import Lobby
 from tuiconf.conference.refusals import NoSuchCaller
 from tuiconf.conference.roster import name_in
@@ -126,23 +126,23 @@ class Callers:
             self._denied.popitem(last=False)
         self._admitted = {key: admitted for key, admitted in self._admitted.items() if caller_ref(key) != ref}
 
-    def settle(self, membership: Membership, door: Iterable[Knocker], now: float) -> list[Event]:
+    def settle(self, membership: Membership, door: Iterable[Knocker], at: Instant) -> list[Event]:
         """What is to be told, after any change of who knocks or who is here."""
-        self._expire(now)
+        self._expire(at.now)
         knocking = {who.key: who for who in door}
         events: list[Event] = []
         for key, told in list(self._told.items()):
             if (reason := self._ended(key, told, knocking.get(key), membership)) is not None:
                 del self._told[key]
                 events.append(KnockEnded(caller=told.caller, reason=reason))
-        self._admitted = {key: at for key, at in self._admitted.items() if not membership.holds(key)}
+        self._admitted = {key: done for key, done in self._admitted.items() if not membership.holds(key)}
         if not membership.may_admit:
             return events
         for key, who in knocking.items():
             if key in self._told:
                 self._told[key] = self._refreshed(self._told[key], who)
             elif not (caller_ref(key) in self._denied or self.lets_in(who, membership)):
-                self._told[key] = self._tell(who)
+                self._told[key] = self._tell(who, at)
                 events.append(Knocked(caller=self._told[key].caller))
         return events
 
@@ -175,7 +175,7 @@ class Callers:
             return told
         return replace(told, caller=caller, connections=who.connections)
 
-    def _tell(self, who: Knocker) -> _Told:
+    def _tell(self, who: Knocker, at: Instant) -> _Told:
         name = _name(who)
         trust = self._judge.judge(who.key, name)
         caller = Caller(
@@ -184,6 +184,7 @@ class Callers:
             fingerprint=fingerprint(who.key),
             known=self._is_known(who.key, trust),
             trust=trust,
+            since=round(at.unix - (at.now - who.since), 3),  # they may have knocked before we could admit anybody
         )
         return _Told(caller=caller, identity=who.key_package.identity, connections=who.connections)
 

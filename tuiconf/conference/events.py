@@ -70,6 +70,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str
     known: bool  # they need not wait where only unknown people do
     trust: Trust = "new"
+    # Unix seconds when this participant first heard them knock; 0: an engine of before does not say.
+    since: float = 0.0
 
     def __repr__(self) -> str:
         return f"<Caller {self.ref}>"

@@ -138,7 +138,7 @@ class Call:
             return []
         self.commits.door.expire(at.now)
         knockers = self.commits.knockers(self.membership) if len(self.commits.door) else []
-        return [Emit(event=event) for event in self.callers.settle(self.membership, knockers, at.now)]
+        return [Emit(event=event) for event in self.callers.settle(self.membership, knockers, at)]
 
     @property
     def in_call(self) -> Membership:

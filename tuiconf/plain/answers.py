@@ -12,7 +12,7 @@ from tuiconf.control import schema
 from tuiconf.control.events import AudioStats, Person
 from tuiconf.control.schema import AnyRequest
 from tuiconf.plain.sentences import heard, policy
-from tuiconf.plain.wording import HOW, TRUST, day, in_fours, name_of, names, spelled, standing
+from tuiconf.plain.wording import HOW, TRUST, clock, day, in_fours, name_of, names, spelled, standing
 from tuiconf.untrusted import visible
 
 # Lines that one command says at most, where a room or a store has more: nobody listens to a hundred.
@@ -88,7 +88,8 @@ def _who(state: schema.State) -> Iterator[str]:
     yield from (_person(person, people, silenced=person.leaf in silenced) for person in others[:MAX_LINES])
     yield from _more(len(others))
     for caller in state.callers[:MAX_LINES]:
-        yield f"{name_of(caller)}: knocks, {TRUST[caller.trust]}, /admit {address(caller, state.callers)}"
+        since = f" since {clock(caller.since)}" if caller.since else ""
+        yield f"{name_of(caller)}: knocks{since}, {TRUST[caller.trust]}, /admit {address(caller, state.callers)}"
     if state.policy is not None:
         yield policy(state.policy)
 

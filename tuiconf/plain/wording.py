@@ -111,6 +111,11 @@ def day(ts: float) -> str:
     return f"{at.day} {_MONTHS[at.month - 1]} {at.year}"
 
 
+def clock(ts: float) -> str:
+    """The time of day, 14:05."""
+    return f"{datetime.fromtimestamp(ts).astimezone():%H:%M}"
+
+
 _MONTHS: Final = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),

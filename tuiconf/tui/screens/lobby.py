@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import ClassVar, Final, Literal
 
@@ -13,7 +14,7 @@ from tuiconf.control import schema
 from tuiconf.control.events import Caller
 from tuiconf.tui.model import Part, Parts
 from tuiconf.tui.screens.panel import Panel, lines, said
-from tuiconf.tui.screens.wording import TRUST_TONES, TRUST_WORDS, day, verified_words
+from tuiconf.tui.screens.wording import TRUST_TONES, TRUST_WORDS, day, lasting, verified_words
 from tuiconf.tui.widgets.keyline import Hint
 from tuiconf.tui.widgets.rows import Cell, Column, Row, Rows, Tone
 from tuiconf.untrusted import visible
@@ -21,8 +22,12 @@ from tuiconf.untrusted import visible
 _COLUMNS: Final = (
     Column(cells=10, grows=True, most=40),
     Column(cells=9),
-    Column(cells=40, from_width=66),
+    Column(cells=34, from_width=72),
+    Column(cells=16, from_width=48),
 )
+
+# How long they wait is said in minutes.
+LOOK_S: Final = 20.0
 
 Lobby = Literal["off", "unknown", "everyone"]
 
@@ -82,6 +87,7 @@ class LobbyScreen(Panel[None]):
     def on_mount(self) -> None:
         """Show who waits."""
         self.query_one(Rows).focus()
+        self.set_interval(LOOK_S, self._list)
         self.refresh_model(frozenset((Part.CALLERS, Part.POLICY)))
 
     def refresh_model(self, parts: Parts) -> None:
@@ -91,7 +97,7 @@ class LobbyScreen(Panel[None]):
             self.renew_hints()
         if Part.CALLERS in parts:
             self._list()
-            self.run_worker(self._ask_peers(), exclusive=True, group="peers")
+            self.work(self._ask_peers(), exclusive=True, group="peers")
 
     def on_rows_moved(self) -> None:
         """Someone else is under the cursor."""
@@ -146,8 +152,8 @@ class LobbyScreen(Panel[None]):
         )
 
     def _list(self) -> None:
-        callers = self.tui.model.callers
-        self.query_one(Rows).show([_row(caller, self._peers.get(caller.fingerprint)) for caller in callers])
+        callers, now = self.tui.model.callers, time.time()
+        self.query_one(Rows).show([_row(caller, self._peers.get(caller.fingerprint), now) for caller in callers])
         self.head(aside=f"{len(callers)} waiting" if callers else "")
         self._describe()
 
@@ -194,12 +200,21 @@ def _since(caller: Caller, peer: schema.Peer | None) -> str:
     return verified_words(peer) if caller.trust == "verified" else f"since {day(peer.first_met)}"
 
 
-def _row(caller: Caller, peer: schema.Peer | None) -> Row:
+def _waits(caller: Caller, now: float) -> str:
+    """Nothing where the engine does not say since when."""
+    if not caller.since:
+        return ""
+    seconds = now - caller.since
+    return "just came" if seconds < 60 else f"waits {lasting(seconds)}"
+
+
+def _row(caller: Caller, peer: schema.Peer | None, now: float) -> Row:
     return Row(
         key=caller.ref,
         cells=(
             Cell(text=caller.name),
             Cell(text=TRUST_WORDS[caller.trust], tone=TRUST_TONES[caller.trust]),
             Cell(text=_since(caller, peer), tone="quiet"),
+            Cell(text=_waits(caller, now), tone="quiet"),
         ),
     )
