@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import TypeVar
+
 import msgspec
+import pytest
 
 from tests.tui.showing import shown
 from tests.tui.support import FakeControl, FakeTerminal, stats, until
 from tuiconf.control import schema
 from tuiconf.tui.screens.statistics import process_lines, stream_rows
+
+R = TypeVar("R", bound=msgspec.Struct)
 
 
 def _stats(**changes: object) -> schema.Stats:
@@ -69,3 +75,30 @@ def test_repeats_undecryptable_frames_and_reconnections_are_told_in_words() -> N
     assert "replayed" not in told
     assert "reconnected once" in told
     assert "of a core" not in told
+
+
+class SlowControl(FakeControl):
+    """Answers about history when it is told to."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.go_on = asyncio.Event()
+
+    async def call(self, request: schema.Request[R]) -> R:
+        """As slow as an engine can be."""
+        if isinstance(request, schema.GetHistory):
+            await self.go_on.wait()
+        return await super().call(request)
+
+
+@pytest.mark.parametrize("turns", range(6, 12))
+async def test_a_page_that_is_closed_while_the_engine_answers_takes_nobody_with_it(turns: int) -> None:
+    control = SlowControl()
+    async with shown("statistics", control) as there:
+        there.app.screen.dismiss()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        control.go_on.set()
+        await there.pilot.pause()
+        assert there.app.is_running
+        assert there.app.return_value is None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.screen import ModalScreen, Screen
 
 from tuiconf.tui.keymap import bindings
@@ -16,7 +18,23 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-class ModelScreen(Screen[R]):
+class Waits(Screen[R]):
+    """A screen that may be closed while it waits for what the engine answers."""
+
+    def work(self, work: Coroutine[Any, Any, object], *, group: str = "default", exclusive: bool = False) -> None:
+        """Do it beside; with `exclusive` in place of what is still done in this group."""
+        self.run_worker(self._while_open(work), group=group, exclusive=exclusive)
+
+    async def _while_open(self, work: Coroutine[Any, Any, object]) -> None:
+        try:
+            await work
+        except NoMatches:
+            if self in self.app.screen_stack:
+                raise
+            # Closed meanwhile: there is nothing left to show the answer in.
+
+
+class ModelScreen(Waits[R]):
     """A whole screen that shows the call."""
 
     AUTO_FOCUS: ClassVar[str | None] = ""
@@ -30,7 +48,7 @@ class ModelScreen(Screen[R]):
         """These parts of the model have changed. Called at most a few times a second, and once when it is shown."""
 
 
-class Modal(ModalScreen[R]):
+class Modal(Waits[R], ModalScreen[R]):
     """A dialog over the call; Escape closes it with None. Its body is a container with the class `dialog`.
 
     Muting works in all of them: whoever wants to be silent does not have to find the way back first.

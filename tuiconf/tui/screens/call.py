@@ -236,7 +236,7 @@ class CallScreen(ModelScreen[None]):
 
     def _record(self, wanted: bool | None) -> None:
         if wanted:
-            self.run_worker(self.tui.do(schema.RecordStart()))
+            self.work(self.tui.do(schema.RecordStart()))
 
     def action_verify(self) -> None:
         """Compare."""

@@ -67,7 +67,7 @@ class CheckScreen(ModelScreen[None]):
         """Show what is chosen, and look for what there is."""
         self.query_one(Rows).focus()
         self._show()
-        self.run_worker(self._look(), exclusive=True, group="devices")
+        self.work(self._look(), exclusive=True, group="devices")
 
     def on_resize(self) -> None:
         """Lines between things only where there is room for them."""

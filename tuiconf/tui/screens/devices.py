@@ -97,7 +97,7 @@ class DevicesScreen(Panel[None]):
 
     def action_look(self) -> None:
         """What is plugged in now."""
-        self.run_worker(self._look(), exclusive=True, group="devices")
+        self.work(self._look(), exclusive=True, group="devices")
 
     async def on_rows_chosen(self, event: Rows.Chosen) -> None:
         """Use it."""

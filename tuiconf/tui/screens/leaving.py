@@ -71,7 +71,7 @@ class LeavingScreen(Modal[How]):
 
     def on_rows_chosen(self, event: Rows.Chosen) -> None:
         """Enter."""
-        self.run_worker(self._take(event.key))
+        self.work(self._take(event.key))
 
     async def action_take(self, how: str) -> None:
         """A letter was pressed."""

@@ -173,7 +173,7 @@ class ParticipantsScreen(Panel[None]):
     def _ask(self, question: str, detail: str, yes: str, request: schema.AnyRequest) -> None:
         def answered(sure: bool | None) -> None:
             if sure:
-                self.run_worker(self.tui.do(request))
+                self.work(self.tui.do(request))
 
         self.app.push_screen(Question(question, details=(detail,), yes=yes, no="no"), answered)
 

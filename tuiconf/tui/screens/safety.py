@@ -134,7 +134,7 @@ class SafetyScreen(Panel[None]):
         return not self.tui.no_color
 
     def _ask(self) -> None:
-        self.run_worker(self._show_peer(), exclusive=True, group="peer")
+        self.work(self._show_peer(), exclusive=True, group="peer")
 
     async def _show_peer(self) -> None:
         if (shown := await self.tui.do(schema.ShowPeer(peer=self._peer))) is not None and shown != self._shown:
@@ -149,7 +149,7 @@ class SafetyScreen(Panel[None]):
 
         def answered(sure: bool | None) -> None:
             if sure:
-                self.run_worker(do())
+                self.work(do())
 
         self.app.push_screen(Question(question, details=(detail,), yes=yes, no="no"), answered)
 

@@ -130,7 +130,7 @@ class StatisticsScreen(Panel[None]):
     def refresh_model(self, parts: Parts) -> None:
         """A second is over."""
         if Part.STATS in parts:
-            self.run_worker(self._ask(), exclusive=True, group="statistics")
+            self.work(self._ask(), exclusive=True, group="statistics")
 
     async def _ask(self) -> None:
         if (history := await self.tui.do(schema.GetHistory())) is not None:

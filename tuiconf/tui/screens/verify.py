@@ -91,7 +91,7 @@ class VerifyScreen(Panel[None]):
         """Ask for the code."""
         self.query_one(Rows).focus()
         self._list()
-        self.run_worker(self._ask_code(), exclusive=True, group="code")
+        self.work(self._ask_code(), exclusive=True, group="code")
         self._ask_who_they_are()
 
     def on_resize(self) -> None:
@@ -102,7 +102,7 @@ class VerifyScreen(Panel[None]):
     def refresh_model(self, parts: Parts) -> None:
         """Another code, or other people."""
         if Part.CODE in parts:
-            self.run_worker(self._ask_code(), exclusive=True, group="code")
+            self.work(self._ask_code(), exclusive=True, group="code")
         if Part.ROSTER in parts:
             self._marked &= {who.leaf for who in self._others()}
             self._list()
@@ -197,7 +197,7 @@ class VerifyScreen(Panel[None]):
         """Of the store, and only when it may say something else: hands that are raised change nothing there."""
         asked, self._asked = self._asked, frozenset((who.fingerprint, who.trust) for who in self._others())
         if asked != self._asked:
-            self.run_worker(self._ask_peers(), exclusive=True, group="peers")
+            self.work(self._ask_peers(), exclusive=True, group="peers")
 
     async def _ask_peers(self) -> None:
         if (peers := await self.tui.do(schema.ListPeers())) is not None:
