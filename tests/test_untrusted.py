@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from typing import Final
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from tests.hostile.untrusted_text import HOSTILE, LEGITIMATE, MARKUP
-from tuiconf.untrusted import MAX_MARKS, ascii_only, cells, fit, visible
+from tuiconf.untrusted import MAX_MARKS, ascii_only, cells, fit, in_json, visible
 
 CORPUS: Final = [(text, shown) for _, text, shown in (*HOSTILE, *LEGITIMATE)]
 NAMES: Final = [what for what, _, _ in (*HOSTILE, *LEGITIMATE)]
@@ -151,3 +153,11 @@ def test_ascii_is_ascii_that_can_be_printed(text: str) -> None:
 def test_a_long_text_of_marks_takes_no_long_time() -> None:
     # Unicode's normal form sorts marks; what is longest in a call is a line of 4,000 characters.
     assert visible("a" + "\u0301\u0316" * 2000).endswith("·")
+
+
+@given(st.text(alphabet=AWKWARD) | st.text())
+def test_a_line_of_json_says_the_same_and_holds_nothing_that_a_terminal_obeys(text: str) -> None:
+    line = msgspec.json.encode({text: [text, 1]}).decode()
+    shown = in_json(line)
+    assert json.loads(shown) == json.loads(line)
+    assert not any(unicodedata.category(char) in ("Cc", "Zl", "Zp") or char in "\u202e\u2066\u200f" for char in shown)

@@ -23,6 +23,9 @@ Who = str | int
 
 LocalName = Literal["who", "help", "verify", "level", "chat"]
 
+# A `#`, and more digits than any leaf has; of thousands Python makes no number.
+_MAX_LEAF_CHARACTERS: Final = 10
+
 # Of a fingerprint: as much as is shown of it in a line, and far more than is needed to mean one of 1,000 people.
 SHORT_FINGERPRINT: Final = 9
 
@@ -106,7 +109,7 @@ def address(who: Person | Caller, among: Sequence[Person | Caller]) -> str:
 def _who(text: str) -> Who:
     if len(text) > 2 and text[0] == text[-1] == '"':
         return text[1:-1]
-    if text.startswith("#") and text[1:].isascii() and text[1:].isdecimal():
+    if text.startswith("#") and text[1:].isascii() and text[1:].isdecimal() and len(text) <= _MAX_LEAF_CHARACTERS:
         return int(text[1:])
     return text
 

@@ -23,7 +23,7 @@ from tuiconf.control.events import AudioChanged
 from tuiconf.control.rpc import ControlError, ErrorNumber
 from tuiconf.control.schema import METHODS, AnyRequest
 from tuiconf.errors import UsageError
-from tuiconf.untrusted import visible
+from tuiconf.untrusted import in_json, visible
 
 # These take over the connection: of no use from a command line.
 _STREAMS: Final = (schema.SoundIn, schema.SoundOut)
@@ -79,7 +79,7 @@ def run_calls(args: argparse.Namespace) -> int:
     """List the calls that run on this machine."""
     states = asyncio.run(_states(running_calls()))
     if args.json:
-        lines = [msgspec.json.encode(state).decode() for state in states]
+        lines = [in_json(msgspec.json.encode(state).decode()) for state in states]
     else:
         lines = [_line(state) for state in states] or ["no call is running"]
     print_to(sys.stdout, "".join(f"{line}\n" for line in lines))
@@ -138,10 +138,10 @@ async def _ask(call: str, request: AnyRequest) -> int:
     client = await ControlClient.connect(socket_path(call))
     try:
         answer = await client.call(request)
-        print_to(sys.stdout, msgspec.json.encode(answer).decode() + "\n")
+        print_to(sys.stdout, in_json(msgspec.json.encode(answer).decode()) + "\n")
         if isinstance(request, schema.Subscribe):
             async for envelope in client.events():
-                print_to(sys.stdout, msgspec.json.encode(envelope).decode() + "\n")
+                print_to(sys.stdout, in_json(msgspec.json.encode(envelope).decode()) + "\n")
         elif isinstance(request, schema.PushToTalkDown) and request.hold_s is None:
             await _hold_key(client)
     except ControlError as error:

@@ -34,7 +34,7 @@ from tuiconf.control.verifying import (
     VerifyPeer,
 )
 from tuiconf.errors import TuiconfError, UsageError
-from tuiconf.untrusted import visible
+from tuiconf.untrusted import in_json, visible
 
 if TYPE_CHECKING:  # what brings cryptography with it is imported when it is needed: every command has this parser
     from tuiconf.adapters.peers import PeersFile
@@ -253,7 +253,7 @@ def _own_key() -> bytes:
 
 
 def _print(args: argparse.Namespace, result: msgspec.Struct, lines: list[str]) -> None:
-    text = [msgspec.json.encode(result).decode()] if args.json else lines
+    text = [in_json(msgspec.json.encode(result).decode())] if args.json else lines
     print_to(sys.stdout, "".join(f"{line}\n" for line in text))
 
 

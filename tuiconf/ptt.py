@@ -21,6 +21,7 @@ from tuiconf.control import schema
 from tuiconf.control.calls import NoSuchCall, find_call, socket_path
 from tuiconf.control.client import ControlClient, EngineGone
 from tuiconf.control.rpc import ControlError
+from tuiconf.untrusted import visible
 
 # How often one looks whether there is a call now, or the switch again: a person who plugs something in waits as long.
 LOOK_S: Final = 1.0
@@ -186,4 +187,4 @@ class PushToTalk:
         if line != self._said:
             self._said = line
             with contextlib.suppress(OutputLost):  # the key works all the same
-                print_to(sys.stderr, f"{line}\n")
+                print_to(sys.stderr, f"{visible(line)}\n")

@@ -17,6 +17,7 @@ characters, and never as a `str` where markup is read ("[@click=app.quit]").
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 
@@ -66,6 +67,10 @@ _WIDE: Final[Ranges] = (
     *((0x1D300, 0x1D356), (0x1D360, 0x1D376)),
 )
 
+_NOT_AS_IT_IS: Final = re.compile(
+    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+
 _IN_ASCII: Final = {
     **dict.fromkeys("‘’‚‛′´", "'"),
     **dict.fromkeys("“”„‟″«»", '"'),
@@ -81,6 +86,15 @@ def visible(text: str) -> str:
     if text.isascii() and text.isprintable() and " " * (MAX_SPACES + 1) not in text:
         return text
     return _composed(_neutralised(_composed(text)))
+
+
+def in_json(line: str) -> str:
+    """A line of JSON for a program, harmless also where a person looks at it: what moves, hides or reorders is `\\u…`.
+
+    JSON itself escapes what is below a space, and not the control characters above, which some terminals obey. The
+    value is the same, since such characters stand in strings only.
+    """
+    return line if line.isascii() and "\x7f" not in line else _NOT_AS_IT_IS.sub(_escaped, line)
 
 
 def fit(text: str, cells: int, ellipsis: str = "…") -> str:
@@ -103,6 +117,11 @@ def ascii_only(text: str) -> str:
     To `fit` it: `fit(ascii_only(text), cells, "~")`.
     """
     return visible("".join(map(_char_in_ascii, visible(text))))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 # --- one character after the other

@@ -8,6 +8,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Final
 
@@ -271,3 +272,39 @@ def test_accepting_is_written_as_known(file: PeersFile, path: Path) -> None:
 def test_words_are_those_of_the_list() -> None:
     assert words_of((0, 2047, 3)) == ("abandon", "zoo", "about")
     assert len(set(words_of(range(2048)))) == len({word[:4] for word in words_of(range(2048))}) == 2048
+
+
+@pytest.mark.parametrize("cut", [0, 4, -30, -3])
+def test_what_an_editor_has_written_half_is_neither_believed_nor_built_upon(
+    file: PeersFile, path: Path, cut: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.change([compared(MARA, "Mara"), met(BEN, "Benjamin")])
+    before, text = everyone(file.read()), path.read_text(encoding="utf-8")
+    with path.open("w", encoding="utf-8") as editor:
+
+        def editor_goes_on(_: float) -> None:
+            editor.write(text[cut:] if cut else text)
+            editor.flush()
+            monkeypatch.setattr(time, "sleep", lambda _: None)
+
+        editor.write(text[:cut])
+        editor.flush()
+        monkeypatch.setattr(time, "sleep", editor_goes_on)
+        assert file.has_changed()
+        assert everyone(file.change([met(b"i" * 32, "Mara")])) == before
+    assert everyone(file.read()) == everyone(PeersFile(path, rng=os.urandom).read()) == before
+
+
+def test_a_file_that_is_written_all_the_time_is_no_reason_to_wait_for_ever(
+    file: PeersFile, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.change([met(MARA, "Mara")])
+
+    def scribble(_: float) -> None:
+        with path.open("a", encoding="utf-8") as other:
+            other.write("# again\n")
+
+    scribble(0)
+    monkeypatch.setattr(time, "sleep", scribble)
+    with pytest.raises(PeersError, match="all the time"):
+        file.read()

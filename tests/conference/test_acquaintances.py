@@ -48,7 +48,7 @@ def test_whoever_is_met_here_for_the_first_time_is_new_until_the_call_is_over() 
     people = Acquaintances(ME, pins(met(BEN, "Ben")))
     people.meet([(MARA, "Mara"), (BEN, "Ben")], unix=NOW + 0.7)
     assert (people.judge(MARA, "Mara"), people.judge(BEN, "Ben")) == ("new", "known")
-    people.stored(pins(met(BEN, "Ben"), met(MARA, "Mara")), with_first=len(people.unstored))
+    people.stored(pins(met(BEN, "Ben"), met(MARA, "Mara")), written=people.unstored)
     assert people.judge(MARA, "Mara") == "new"
     assert Acquaintances(ME, people.pins).judge(MARA, "Mara") == "known"
 
@@ -86,7 +86,7 @@ def test_a_decision_counts_at_once_and_waits_to_be_stored(change: Change, trust:
 def test_whoever_was_found_to_be_another_and_is_accepted_elsewhere_is_known_and_not_new() -> None:
     people = Acquaintances(ME, Pins())
     people.meet([(MARA, "Mara")], unix=NOW)
-    people.stored(pins(compared(MARA, "Mara", matches=False)), with_first=1)
+    people.stored(pins(compared(MARA, "Mara", matches=False)), written=people.unstored)
     assert people.judge(MARA, "Mara") == "changed"
     people.stored(pins(Accepted(key=MARA, name="Mara", at=NOW)))
     assert people.judge(MARA, "Mara") == "known"
@@ -95,7 +95,7 @@ def test_whoever_was_found_to_be_another_and_is_accepted_elsewhere_is_known_and_
 def test_whoever_another_call_has_met_under_that_name_before_has_it() -> None:
     people = Acquaintances(ME, Pins())
     people.meet([(STRANGER, "Mara")], unix=NOW)
-    people.stored(pins(met(MARA, "Mara")), with_first=1)
+    people.stored(pins(met(MARA, "Mara")), written=people.unstored)
     assert people.judge(STRANGER, "Mara") == "changed"
 
 
@@ -104,9 +104,22 @@ def test_what_happened_while_the_store_was_written_is_still_to_be_stored() -> No
     people.meet([(MARA, "Mara")], unix=NOW)
     under_way = people.unstored
     people.meet([(BEN, "Ben")], unix=NOW)
-    people.stored(pins(*under_way), with_first=len(under_way))
+    people.stored(pins(*under_way), written=under_way)
     assert people.unstored == (met(BEN, "Ben"),)
     assert people.judge(BEN, "Ben") == "new"
+
+
+def test_a_decision_made_while_the_store_was_written_is_not_taken_for_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acquaintances, "MAX_UNSTORED", 2)
+    people = Acquaintances(ME, Pins())
+    people.meet([(MARA, "Mara"), (BEN, "Ben")], unix=NOW)
+    under_way = people.unstored
+    people.meet([(bytes((number,)) * 32, f"guest {number}") for number in range(10, 13)], unix=NOW)  # drops the first
+    decision = compared(MARA, "Mara", matches=False)
+    people.decide(decision)
+    people.stored(pins(*under_way), written=under_way)
+    assert people.unstored[-1] == decision
+    assert people.judge(MARA, "Mara") == "changed"
 
 
 def test_a_mismatch_is_found_by_fingerprint() -> None:

@@ -148,10 +148,20 @@ def test_only_who_is_changed_is_accepted_also_by_a_name_that_others_have() -> No
 
 
 def test_only_who_is_stored_is_forgotten() -> None:
-    assert CHANGED.forget("Mara") == Forgotten(key=MARA)
-    assert CHANGED.forget(3) == Forgotten(key=BEN)
-    with pytest.raises(NobodyMeant):
+    assert CHANGED.forget(fingerprint(MARA)) == Forgotten(key=MARA)
+    assert CHANGED.forget(3) == CHANGED.forget("Ben") == Forgotten(key=BEN)
+    with pytest.raises(NobodyMeant, match="nothing is stored"):
         CHANGED.forget(7)
+
+
+def test_the_friend_is_not_forgotten_by_a_name_that_an_impostor_uses() -> None:
+    with pytest.raises(NobodyMeant, match="several"):
+        CHANGED.forget("Mara")
+
+
+def test_who_is_new_in_this_call_is_not_known_in_the_list_of_all() -> None:
+    book = PeerBook(ME, KNOWN, [here(BEN, "Ben", "new", 3), here(IMPOSTOR, "Mara", "changed", 7)])
+    assert {peer.name: peer.trust for peer in book.all().peers} == {"Ben": "new", "Mara": "known"}
 
 
 def test_nothing_that_is_shown_of_someone_holds_a_name() -> None:

@@ -196,7 +196,7 @@ async def test_whoever_is_met_is_stored_and_is_new_until_they_are_verified(room:
     assert (await ann.person(MARA)).trust == "new"
     await until(lambda: len(PeersFile(room.store, rng=os.urandom).read()) == 1)
     [peer] = (await ann.do(schema.ListPeers())).peers
-    assert (peer.fingerprint, peer.name, peer.trust) == (fingerprint(MARA.public_key), "Mara", "known")
+    assert (peer.fingerprint, peer.name, peer.trust) == (fingerprint(MARA.public_key), "Mara", "new")
     shown = await ann.do(schema.ShowPeer(peer="Mara"))
     assert (shown.trust, shown.stored) == ("new", peer)
     code = await ann.do(schema.GetRoomCode())

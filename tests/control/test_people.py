@@ -36,6 +36,15 @@ def test_whoever_several_are_called_is_not_chosen(wanted: str) -> None:
         leaf_of(PEOPLE, wanted)
 
 
+@pytest.mark.parametrize("wanted", ["mara", "Mara", "MARA"])
+def test_a_key_made_to_begin_like_a_name_is_not_taken_for_whom_the_name_means(wanted: str) -> None:
+    mara = Person(leaf=6, name="Mara", fingerprint="pppp-zzzz-2345", host=False)
+    eve = Person(leaf=7, name="Helper", fingerprint="mara-zzzz-2345", host=False)
+    with pytest.raises(NobodyMeant, match="several"):
+        leaf_of((mara, eve), wanted)
+    assert leaf_of((mara, eve), "Helper") == leaf_of((mara, eve), "mara-z") == 7
+
+
 def test_whoever_calls_themselves_as_another_s_fingerprint_takes_nothing_from_them() -> None:
     with pytest.raises(NobodyMeant, match="several"):
         leaf_of((*PEOPLE, LIKE_ANN), "abcd-efgh-2345")

@@ -74,7 +74,7 @@ EVENTS: list[tuple[Event, str | None]] = [
     ),
     (
         ParticipantJoined(participant=EVE, epoch=1),
-        f"Mara joined, {CHANGED}/verify Mara, /accept Mara or /forget Mara",
+        f"Mara joined, {CHANGED}/verify eeee-eeee or /accept eeee-eeee",
     ),
     (ParticipantLeft(participant=MARA, epoch=2, reason="left"), "Mara left"),
     (ParticipantLeft(participant=MARA, epoch=2, reason="vanished"), "Mara is gone"),
@@ -82,10 +82,12 @@ EVENTS: list[tuple[Event, str | None]] = [
     (TrustChanged(participant=changed(MARA, trust="verified")), "Mara is verified"),
     (TrustChanged(participant=MARA), "Mara is not verified, known"),
     (TrustChanged(participant=changed(MARA, trust="new")), "Mara is not verified, new"),
-    (TrustChanged(participant=EVE), f"Mara {CHANGED}/verify Mara, /accept Mara or /forget Mara"),
+    (TrustChanged(participant=EVE), f"Mara {CHANGED}/verify eeee-eeee or /accept eeee-eeee"),
     (EpochChanged(epoch=2, security_code="1"), None),
     (ChatReceived(participant=MARA, text="hello"), "Mara: hello"),
     (ChatReceived(participant=MARA, text="a\nAnn: b\x1b[2J"), "Mara: a·Ann: b·[2J"),
+    (ChatReceived(participant=EVE, text="hello"), "Mara (CHANGED): hello"),
+    (ChatReceived(participant=changed(MARA, name="Mara (CHANGED)"), text="hello"), '"Mara (CHANGED)": hello'),
     (ChatSent(participant=BO, text="from a script"), "you: from a script"),
     (Knocked(caller=ZOE), "Zoe knocks, not verified, new: /admit Zoe or /deny Zoe"),
     (KnockEnded(caller=ZOE, reason="denied"), "Zoe was not let in"),
@@ -132,7 +134,7 @@ def test_whoever_joins_is_told_at_once_who_the_others_are() -> None:
     assert lines == [
         "joined as Bo; here: Mara, Mara, Ann; security code 1",
         "Mara is here, not verified, known",
-        f"Mara is here, {CHANGED}/verify eeee-eeee, /accept eeee-eeee or /forget eeee-eeee",
+        f"Mara is here, {CHANGED}/verify eeee-eeee or /accept eeee-eeee",
         "Ann is here, verified, host, RECORDING",
     ]
 
@@ -146,11 +148,11 @@ def test_of_many_only_those_are_said_at_once_whom_one_has_to_know_of() -> None:
     assert [line.split(",")[0] for line in lines[1:]] == ["Ann is here", "Mara is here"]
 
 
-def test_a_namesake_is_typed_by_their_key() -> None:
+def test_whoever_is_changed_is_typed_by_their_key_and_who_knocks_under_a_name_that_two_have() -> None:
     seat = Seat()
     seat.sees(ParticipantJoined(participant=MARA, epoch=1))
     assert seat.sees(ParticipantJoined(participant=EVE, epoch=2)) == [
-        f"Mara joined, {CHANGED}/verify eeee-eeee, /accept eeee-eeee or /forget eeee-eeee"
+        f"Mara joined, {CHANGED}/verify eeee-eeee or /accept eeee-eeee"
     ]
     seat.sees(Knocked(caller=ZOE))
     twin = Caller(ref="8", name="Zoe", fingerprint="yyyy-yyyy-yyyy", known=True, trust="known")

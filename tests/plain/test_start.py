@@ -106,14 +106,26 @@ async def test_what_is_answered_is_done(answers: list[str], call: str | None, as
 
 
 async def test_what_cannot_be_is_said_and_asked_again() -> None:
-    _, said, questions = await _talk(_Launcher(), ["nonsense", "9", "forget 1", "forget", "q"])
+    _, said, questions = await _talk(_Launcher(), ["nonsense", "9", "forget 1", "forget", "9" * 5000, "q"])
     assert said[len(OFFERED) :] == [
         "error: that is no link·[2J",
         "error: there is no number 9; help says what there is",
         "error: that is a running call, not a room",
         "error: say which: forget and a number",
+        "error: there is no number 9999; help says what there is",
     ]
-    assert questions == ["which room?"] * 5
+    assert questions == ["which room?"] * 6
+
+
+async def test_rooms_that_cannot_be_read_are_told_and_keep_nobody_from_calling() -> None:
+    class Damaged(_Launcher):
+        def recent(self) -> tuple[RecentRoom, ...]:
+            raise TuiconfError("recent_rooms: line 1 is not a room\x1b[2J")
+
+    launcher = Damaged()
+    _, said, _ = await _talk(launcher, ["tuiconf://relay.example/kitchen#x"])
+    assert said[:1] == ["error: recent_rooms: line 1 is not a room·[2J"]
+    assert launcher.asked == [("join", "tuiconf://relay.example/kitchen#x")]
 
 
 async def test_a_room_is_forgotten_and_the_others_are_offered_anew() -> None:

@@ -126,6 +126,32 @@ async def test_comparing_begins_with_what_to_compare_and_ends_with_what_to_type(
     ]
 
 
+@pytest.mark.parametrize(
+    ("first", "then"), [("/verify #2", "/verify #2 number"), ("/peers Mara", "/verify Mara number")]
+)
+async def test_whoever_was_shown_is_who_is_verified_whoever_is_at_that_number_by_now(first: str, then: str) -> None:
+    seat = Seat()
+    await seat.type(first)
+    eve = msgspec.structs.replace(SHOWN, fingerprint=EVE.fingerprint)
+    seat.call.answers = {**seat.call.answers, schema.ShowPeer: eve}
+    await seat.type("/peers Zoe", then)
+    assert seat.call.asked[-1] == schema.VerifyPeer(peer=MARA.fingerprint, how="safety_number")
+
+
+async def test_a_number_that_was_not_shown_is_not_verified() -> None:
+    seat = Seat()
+    await seat.type("/verify #3 number", "/verify #3 mismatch", "/verify #" + "3" * 5000)
+    assert [type(request) for request in seat.call.asked] == [schema.ShowPeer, schema.GetState, schema.GetRoomCode]
+    assert seat.errors == ["error: compare first: /verify #3 says who that is, and their number"] * 2
+
+
+async def test_what_was_said_by_whoever_is_changed_is_marked_when_it_is_read_again() -> None:
+    line = schema.ChatLine(
+        ts=1.0, leaf=3, name="Mara", fingerprint=EVE.fingerprint, own=False, text="x", trust="changed"
+    )
+    assert await Seat(FakeCall(chat=(line,))).type("/chat") == ["Mara (CHANGED): x"]
+
+
 async def test_who_is_not_in_the_room_cannot_be_compared_by_its_code() -> None:
     seat = Seat(FakeCall(participants=(BO, ANN)))
     lines = await seat.type("/verify Mara")

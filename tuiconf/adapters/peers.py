@@ -13,6 +13,7 @@ import base64
 import binascii
 import os
 import re
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,11 @@ from tuiconf.identity.trust import Change, Finding, How, Pin, Pins
 
 # Twice what `MAX_PINS` lines of the longest names take: comments are the owner's.
 MAX_FILE_BYTES: Final = 4 << 20
+
+# An editor that writes into the file itself leaves it empty, or cut in the middle of a name, for some milliseconds. Who
+# is missing then would be new, and an impostor be heard: what others have written counts once it is at rest.
+REST_S: Final = 0.1
+_MOST_RESTS: Final = 50
 
 _HEADER: Final = (
     "# People you have met in calls: fingerprint, key, first and last meeting, what you compared with them, and name.\n"
@@ -79,6 +85,7 @@ class PeersFile:
         self._path = path
         self._rng = rng
         self._seen: _Signature = None
+        self._was_read = False
 
     @property
     def path(self) -> Path:
@@ -96,8 +103,9 @@ class PeersFile:
             PeersError: it cannot be understood.
             FileError: it cannot be read.
         """
-        self._seen = self._signature()  # first: what is written meanwhile is looked at again
-        return _pins(self._lines())
+        self._seen, lines = self._at_rest()
+        self._was_read = True
+        return _pins(lines)
 
     def change(self, changes: Sequence[Change]) -> Pins:
         """Apply these upon whatever is in the file now, and write it; who is in it then.
@@ -109,13 +117,24 @@ class PeersFile:
         """
         private_files.make_folder(self._path.parent)
         with private_files.locked(self._path):
-            signature, lines = self._signature(), self._lines()
+            signature, lines = self._at_rest()
             pins = _pins(lines)
             if [change for change in changes if pins.apply(change)]:
                 private_files.replace(self._path, _rewritten(lines, pins).encode(), rng=self._rng)
                 signature = self._signature()
-            self._seen = signature
+            self._seen, self._was_read = signature, True
         return pins
+
+    def _at_rest(self) -> tuple[_Signature, _Lines]:
+        """What is in the file; if others have changed it since it was read here, once nobody is writing any more."""
+        for _ in range(_MOST_RESTS):
+            signature = self._signature()  # first: what is written meanwhile is looked at again
+            if self._was_read and signature != self._seen:
+                time.sleep(REST_S)
+                if self._signature() != signature:
+                    continue
+            return signature, self._lines()
+        raise PeersError(f"{self._path}: another program is writing it all the time; the file was left as it is")
 
     def _signature(self) -> _Signature:
         try:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import glob
 import os
 import shlex
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -19,6 +21,12 @@ FILE_MODE: Final = 0o600
 FOLDER_MODE: Final = 0o700
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+
+# How long others may hold a lock: they read and write one small file, so it is milliseconds, or seconds on a busy card.
+# Whoever was stopped in between must not stop us as well.
+LOCK_S: Final = 10.0
+_LOOK_AGAIN_S: Final = 0.02
+
 _NO_HARD_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
@@ -122,7 +130,7 @@ def locked(path: Path) -> Iterator[None]:
     """Hold `path`.lock meanwhile, so that processes that read, change and replace the file take turns.
 
     Raises:
-        FileError: the lock cannot be made.
+        FileError: the lock cannot be made, or another process does not let go of it.
     """
     lock = path.with_name(path.name + ".lock")
     try:
@@ -130,10 +138,33 @@ def locked(path: Path) -> Iterator[None]:
     except OSError as error:
         raise _file_error(lock, "written", error) from error
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        _lock(fd, path)
+        _remove_left_behind(path)
         yield
     finally:
         os.close(fd)
+
+
+def _lock(fd: int, path: Path) -> None:
+    until = time.monotonic() + LOCK_S
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() >= until:
+                raise FileError(f"{path} is in use: another process has not let go of it for {LOCK_S:.0f} s") from error
+            time.sleep(_LOOK_AGAIN_S)
+        except OSError as error:
+            raise _file_error(path, "locked", error) from error
+        else:
+            return
+
+
+def _remove_left_behind(path: Path) -> None:
+    """What a process that was killed while it wrote has left: what was forgotten since would still be in there."""
+    with contextlib.suppress(OSError):
+        for temporary in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+            temporary.unlink(missing_ok=True)
 
 
 def _check_private(path: Path, status: os.stat_result) -> None:

@@ -87,9 +87,13 @@ class Acquaintances:
         self._unstored.append(change)
         self._new.discard(change.key)
 
-    def stored(self, pins: Pins, *, with_first: int = 0) -> None:
-        """The store holds these now, and with them the first so many of `unstored`."""
-        del self._unstored[:with_first]
+    def stored(self, pins: Pins, *, written: Iterable[Change] = ()) -> None:
+        """The store holds these now, and with them what was `written` of `unstored`.
+
+        By what they are and not by how many: while they were on their way, others may have come, and some been dropped.
+        """
+        done = {id(change) for change in written}
+        self._unstored = [change for change in self._unstored if id(change) not in done]
         self._pins = pins.copy()
         self._unstored = [change for change in self._unstored if self._pins.apply(change)]
         # Whoever was found to be another, wherever that was, is nobody new any more.

@@ -121,11 +121,16 @@ class PeerBook:
     def forget(self, wanted: int | str) -> Forgotten:
         """Someone in the store is to be as if never met.
 
+        A name that another has taken is not clear, though only one of the two is stored: whoever forgets the friend,
+        meaning the impostor, hears the impostor.
+
         Raises:
             NobodyMeant: there is none, or it is not clear who.
         """
-        stored = {key: who for key, who in self._everyone().items() if self._pins.get(key) is not None}
-        return Forgotten(key=self._one(wanted, stored).key)
+        who = self.find(wanted)
+        if self._pins.get(who.key) is None:
+            raise NobodyMeant("nothing is stored of them, so there is nothing to forget")
+        return Forgotten(key=who.key)
 
     def find(self, wanted: int | str) -> Someone:
         """The one that is meant.
@@ -173,7 +178,7 @@ class PeerBook:
         return Peer(
             fingerprint=pin.fingerprint,
             name=pin.name,
-            trust="changed" if here is not None and here.trust == "changed" else pin.trust,
+            trust=pin.trust if here is None else here.trust,
             first_met=pin.first_met,
             last_met=pin.last_met,
             verified_at=None if verified is None else verified.at,

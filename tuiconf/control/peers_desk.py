@@ -123,7 +123,7 @@ class PeersDesk:
             changes = self._people.unstored
             if changes and time.monotonic() >= self._retry_at:
                 pins = await asyncio.to_thread(self._file.change, changes)
-                self._people.stored(pins, with_first=len(changes))
+                self._people.stored(pins, written=changes)
                 self._trouble = ""
             elif self._file.has_changed():
                 self._people.stored(await asyncio.to_thread(self._file.read))

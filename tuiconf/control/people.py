@@ -12,6 +12,7 @@ from tuiconf.errors import UsageError
 LEAST_FINGERPRINT_CHARACTERS: Final = 4
 
 T = TypeVar("T")
+P = TypeVar("P", Person, Caller)
 
 
 class NobodyMeant(UsageError):
@@ -27,10 +28,8 @@ def leaf_of(people: Sequence[Person], wanted: int | str) -> int:
         NobodyMeant: there is none, or it is not clear who.
     """
     if isinstance(wanted, int):
-        matches = [who.leaf for who in people if who.leaf == wanted]
-    else:
-        matches = [who.leaf for who in people if _is_called(wanted, who)]
-    return _one(matches)
+        return _one([who.leaf for who in people if who.leaf == wanted])
+    return _one([who.leaf for who in _called(people, wanted)])
 
 
 def ref_of(callers: Sequence[Caller], wanted: str) -> str:
@@ -39,14 +38,22 @@ def ref_of(callers: Sequence[Caller], wanted: str) -> str:
     Raises:
         NobodyMeant: nobody of that name waits, or several do.
     """
-    matches = [who.ref for who in callers if who.ref == wanted or _is_called(wanted, who)]
-    return _one(matches)
+    called = {who.ref for who in _called(callers, wanted)}
+    return _one([who.ref for who in callers if who.ref == wanted or who.ref in called])
 
 
-def _is_called(wanted: str, who: Person | Caller) -> bool:
+def _called(people: Sequence[P], wanted: str) -> Sequence[P]:
+    """Those whom a name or the beginning of a fingerprint can mean.
+
+    To make a key whose fingerprint begins like somebody's name takes seconds. So where that name is here, in whatever
+    letters, it is not clear that the fingerprint was meant.
+    """
     beginning = wanted.lower()
-    by_fingerprint = len(beginning) >= LEAST_FINGERPRINT_CHARACTERS and who.fingerprint.startswith(beginning)
-    return who.name == wanted or by_fingerprint
+    by_name = [who for who in people if who.name == wanted]
+    by_key = [who for who in people if who.fingerprint.startswith(beginning) and who not in by_name]
+    if len(beginning) < LEAST_FINGERPRINT_CHARACTERS or not by_key:
+        return by_name
+    return [who for who in people if who in by_key or who.name.casefold() == wanted.casefold()]
 
 
 def _one(matches: Sequence[T]) -> T:

@@ -28,11 +28,14 @@ class GetRoomCode(Request[RoomCode], frozen=True, kw_only=True, forbid_unknown_f
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):
-    """An identity in the store. Times are seconds since 1970."""
+    """An identity in the store. Times are seconds since 1970.
+
+    `trust` is as in the roster for who is in the call: also `new`, and `changed` where the name was another's.
+    """
 
     fingerprint: str
     name: str  # at the last meeting
-    trust: Literal["known", "verified", "changed"]
+    trust: Literal["new", "known", "verified", "changed"]
     first_met: float
     last_met: float
     verified_at: float | None = None

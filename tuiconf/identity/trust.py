@@ -44,7 +44,7 @@ _LOOK_ALIKE: Final = {
 
 
 class TooManyPeers(TuiconfError):
-    """Everyone in the store was decided about by a person, so nobody can be forgotten for another."""
+    """With everyone in the store somebody has compared, so nobody can be forgotten for another."""
 
     code = "too_many_peers"
 
@@ -173,13 +173,16 @@ class Pins:
 
     def copy(self) -> Pins:
         """The same, to be changed by itself."""
-        return Pins(self)
+        other = Pins()
+        other._by_key = self._by_key.copy()
+        other._by_look = {looks: keys.copy() for looks, keys in self._by_look.items()}  # no name is looked at again
+        return other
 
     def apply(self, change: Change) -> bool:
         """Make the change; False if there was nothing to change.
 
         Raises:
-            TooManyPeers: a decision cannot be kept, since all others are decisions as well.
+            TooManyPeers: a decision cannot be kept, since all others are findings.
         """
         match change:
             case Met():
@@ -210,17 +213,17 @@ class Pins:
     def _decide(self, key: bytes, name: str, at: float, finding: Finding | None) -> None:
         pin = self._by_key.get(key)
         if pin is None and not self._make_room():
-            raise TooManyPeers(f"{MAX_PINS} people were decided about: forget one of them")
+            raise TooManyPeers(f"{MAX_PINS} people were compared with: forget one of them")
         first_met, last_met = (at, at) if pin is None else (pin.first_met, pin.last_met)
         self._put(Pin(key=key, name=name, first_met=first_met, last_met=last_met, finding=finding))
 
     def _make_room(self) -> bool:
-        """For one more, by forgetting who was not met for longest: never one whom a person has decided about."""
+        """For one more, by forgetting who was not met for longest: never one with whom something was compared."""
         while len(self._by_key) >= MAX_PINS:
-            undecided = [pin for pin in self._by_key.values() if pin.finding is None]
-            if not undecided:
+            not_compared = [pin for pin in self._by_key.values() if pin.finding is None]
+            if not not_compared:
                 return False
-            self._drop(min(undecided, key=lambda pin: pin.last_met).key)
+            self._drop(min(not_compared, key=lambda pin: pin.last_met).key)
         return True
 
     def _put(self, pin: Pin) -> None:

@@ -12,7 +12,7 @@ from tuiconf.control import schema
 from tuiconf.control.events import AudioStats, Person
 from tuiconf.control.schema import AnyRequest
 from tuiconf.plain.sentences import heard, policy
-from tuiconf.plain.wording import HOW, TRUST, clock, day, in_fours, name_of, names, spelled, standing
+from tuiconf.plain.wording import HOW, TRUST, clock, day, in_fours, name_of, names, sayer, spelled, standing
 from tuiconf.untrusted import visible
 
 # Lines that one command says at most, where a room or a store has more: nobody listens to a hundred.
@@ -116,7 +116,7 @@ def chat(state: schema.State, count: int | None = None) -> tuple[str, ...]:
 
 
 def _sayer(line: schema.ChatLine) -> str:
-    return name_of(Person(leaf=line.leaf, name=line.name, fingerprint=line.fingerprint, host=False))
+    return sayer(Person(leaf=line.leaf, name=line.name, fingerprint=line.fingerprint, host=False, trust=line.trust))
 
 
 # --- who people are

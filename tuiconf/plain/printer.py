@@ -10,7 +10,7 @@ from tuiconf.control.events import Event, Failed, Notice
 from tuiconf.control.schema import AnyRequest, Done
 from tuiconf.plain.answers import answer
 from tuiconf.plain.sentences import Sentences
-from tuiconf.untrusted import ascii_only
+from tuiconf.untrusted import ascii_only, in_json
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="answer"):
@@ -43,7 +43,7 @@ class Printer:
     def show(self, event: Event) -> None:
         """Write one event, as far as it is worth a line."""
         if self.as_json:
-            self._write(event.to_json().decode())
+            self._write(in_json(event.to_json().decode()))
             return
         write = self._write_error if isinstance(event, Failed | Notice) else self._write
         for line in self.sentences.of(event):
@@ -59,7 +59,7 @@ class Printer:
         if not self.as_json:
             self.say(answer(request, result))
         elif not isinstance(result, Done):
-            self._write(msgspec.json.encode(Answered(method=request.method, result=result)).decode())
+            self._write(in_json(msgspec.json.encode(Answered(method=request.method, result=result)).decode()))
 
 
 def shows_utf8(environ: Mapping[str, str]) -> bool:

@@ -44,7 +44,7 @@ from tuiconf.control.events import (
     Undecryptable,
     Waiting,
 )
-from tuiconf.plain.wording import MAX_NAMES, TRUST, decide, name_of, names, standing
+from tuiconf.plain.wording import MAX_NAMES, TRUST, decide, name_of, names, sayer, standing
 from tuiconf.untrusted import visible
 
 READY: Final = (
@@ -99,7 +99,7 @@ class Sentences:
                 self._people[who.leaf] = who
                 return (self._trust(who),)
             case ChatReceived(participant=who, text=text):
-                return (f"{name_of(who)}: {visible(text)}",)
+                return (f"{sayer(who)}: {visible(text)}",)
             case Knocked() | KnockEnded():
                 return (self._at_the_door(event),)
             case _:
@@ -129,7 +129,7 @@ class Sentences:
 
     def _changed(self, who: Person) -> str:
         why = "CHANGED: not the key you knew by this name, or a comparison failed"
-        return f"{why}; {decide(who, self.people)}"
+        return f"{why}; {decide(who)}"
 
     def _status(self, before: Person, now: Person) -> tuple[str, ...]:
         """Who records is said at once; who is muted when one asks."""

@@ -14,6 +14,9 @@ from tuiconf.untrusted import visible
 # Rooms that are read out; the ones before are in no hurry.
 MAX_ROOMS: Final = 9
 
+# More than there are choices; of thousands of digits Python makes no number.
+_MAX_DIGITS: Final = 4
+
 HELP: Final = "type a number, or paste a link; host makes a room, forget and a number forgets one, quit ends"
 
 Ask = Callable[[str], Awaitable[str | None]]
@@ -67,11 +70,19 @@ class _Dialogue:
     def _offer(self) -> None:
         """What there is to choose from, and how."""
         running = [_Choice(words=f"pick up the running call {call}", call=call) for call in self._launcher.running()]
-        rooms = [_Choice(words=_words(room), room=room) for room in self._launcher.recent()[:MAX_ROOMS]]
+        rooms = [_Choice(words=_words(room), room=room) for room in self._recent()[:MAX_ROOMS]]
         self._choices = [*running, *rooms]
         for number, choice in enumerate(self._choices, 1):
             self._say(f"{number}: {choice.words}")
         self._say(HELP)
+
+    def _recent(self) -> Sequence[RecentRoom]:
+        """A file of rooms that is damaged is told, and keeps nobody from calling."""
+        try:
+            return self._launcher.recent()
+        except TuiconfError as error:
+            self._say(f"error: {visible(str(error))}")
+            return ()
 
     async def _do(self, typed: str) -> str | None:
         """One answer; the call that it led to."""
@@ -98,9 +109,10 @@ class _Dialogue:
         return choice.call or ""
 
     def _choice(self, number: str) -> _Choice:
-        if not (number.isdecimal() and 1 <= int(number) <= len(self._choices)):
-            raise UsageError(f"there is no number {number}; help says what there is")
-        return self._choices[int(number) - 1]
+        at = int(number) if number.isdecimal() and len(number) <= _MAX_DIGITS else 0
+        if not 1 <= at <= len(self._choices):
+            raise UsageError(f"there is no number {number[:_MAX_DIGITS]}; help says what there is")
+        return self._choices[at - 1]
 
     def _forget(self, number: str) -> None:
         if not number:
@@ -121,7 +133,7 @@ class _Dialogue:
         return await self._at_relay(lambda: self._launcher.host(relay, room or None, lobby))
 
     async def _ask_for_relay(self) -> str:
-        last = next((room.relay for room in self._launcher.recent()), None)
+        last = next((room.relay for room in self._recent()), None)
         again = f", or nothing for {visible(last)}" if last is not None else ""
         relay = await self._ask(f"which relay, as its operator told you{again}?") or last
         if relay is None:

@@ -18,6 +18,9 @@ from tuiconf.plain.wording import level
 
 R = TypeVar("R", bound=msgspec.Struct)
 
+# People whose numbers were said, by what was typed for them. Nobody compares with more at once.
+MAX_SHOWN: Final = 64
+
 # Lines of our own whose echo has not come yet: whoever pastes more sees some of them twice.
 MAX_ECHOES: Final = 256
 
@@ -45,6 +48,7 @@ class Commands:
         self._measure = measure or self._last_second
         self._typed: list[str] = []  # chat that was not heard of yet
         self._code: schema.RoomCode | None = None  # that was said last
+        self._shown: dict[Who, str] = {}  # whose number was said for what was typed, by fingerprint
         self.said = False
         """Whether there was chat among it."""
         self.detached = False
@@ -95,6 +99,8 @@ class Commands:
         result = await self._control.call(request)
         if isinstance(result, schema.RoomCode):
             self._code = result
+        if isinstance(request, schema.ShowPeer) and isinstance(result, schema.PeerShown):
+            self._remember(request.peer, result)
         if isinstance(request, schema.Detach):
             self.detached = True
         self._printer.answer(request, result)
@@ -125,6 +131,7 @@ class Commands:
         """Say what can be compared with someone. The room code counts only for those who are in the room."""
         request = schema.ShowPeer(peer=wanted)
         peer = await self._control.call(request)
+        self._remember(wanted, peer)
         state = await self._control.call(schema.GetState())
         is_here = any(person.fingerprint == peer.fingerprint for person in state.participants)
         code = self._code = await self._control.call(schema.GetRoomCode()) if is_here else None
@@ -135,8 +142,20 @@ class Commands:
         if code is not None:
             self._printer.answer(schema.GetRoomCode(), code)
 
+    def _remember(self, wanted: Who, peer: schema.PeerShown) -> None:
+        self._shown.pop(wanted, None)
+        self._shown[wanted] = peer.fingerprint
+        if len(self._shown) > MAX_SHOWN:
+            del self._shown[next(iter(self._shown))]
+
     def _compared(self, request: schema.VerifyPeer) -> schema.VerifyPeer:
-        """With the epoch of the code that was said here: whatever it is now, that is the one that was compared."""
+        """What was compared is what was said here: whoever is at that number, or knocks under that name, by now; and
+        whatever the room code is."""
+        peer = self._shown.get(request.peer)
+        if peer is not None:
+            request = msgspec.structs.replace(request, peer=peer)
+        elif isinstance(request.peer, int):
+            raise UsageError(f"compare first: /verify #{request.peer} says who that is, and their number")
         if request.how != "room_code":
             return request
         if self._code is None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from tuiconf.commands import address
+from tuiconf.commands import SHORT_FINGERPRINT
 from tuiconf.control.events import Caller, Person
 from tuiconf.untrusted import visible
 
@@ -69,10 +69,18 @@ def names(people: Sequence[Person | Caller], nobody: str) -> str:
     return ", ".join(map(name_of, people[:MAX_NAMES])) + more
 
 
-def decide(who: Person, among: Sequence[Person]) -> str:
-    """What one can do about someone who is `changed`."""
-    typed = address(who, among)
-    return f"silenced until you decide: /verify {typed}, /accept {typed} or /forget {typed}"
+def decide(who: Person) -> str:
+    """What one can do about someone who is `changed`: by their fingerprint, as the name is also another's.
+
+    Not said is /forget: of the two it would forget the one who is stored, and the other would be heard.
+    """
+    typed = who.fingerprint[:SHORT_FINGERPRINT]
+    return f"silenced until you decide: /verify {typed} or /accept {typed}"
+
+
+def sayer(who: Person) -> str:
+    """Whose chat it is. Whoever is `changed` can write what the one would have written whose name it is."""
+    return f"{name_of(who)} ({TRUST[who.trust]})" if who.trust == "changed" else name_of(who)
 
 
 def standing(who: Person) -> str:
