@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +20,7 @@ from tests.relay.quicsupport import until
 from tuiconf.adapters.audio import FRAME_SAMPLES, Frame, Sink, Source
 from tuiconf.adapters.audio.null import NullSink, NullSource
 from tuiconf.adapters.clock import TICK_S
-from tuiconf.conference.events import Event, Failed, Joined, LeftReason, SourceEnded
+from tuiconf.conference.events import AudioStats, Event, Failed, Joined, LeftReason, SourceEnded
 from tuiconf.conference.membership import Self
 from tuiconf.conference.session import Session
 from tuiconf.conference.sound import Sound
@@ -87,8 +88,10 @@ class _Counting(NullSink):
 
 
 @contextlib.asynccontextmanager
-async def call_alone(folder: Path, source: Source, sink: Sink) -> AsyncIterator[tuple[Engine, list[Event]]]:
-    """One participant of its own room on a live relay."""
+async def call_alone(
+    folder: Path, source: Source, sink: Sink, *, when_joined: bool = False, chosen: Source | None = None
+) -> AsyncIterator[tuple[Engine, list[Event]]]:
+    """One participant of its own room on a live relay, who had `chosen` another input before there was a call."""
     async with a_live_relay(folder, Library.QH3) as running:
         host, port = running.address
         relay = RelayAddress(host=host, port=port)
@@ -102,6 +105,8 @@ async def call_alone(folder: Path, source: Source, sink: Sink) -> AsyncIterator[
             sink=sink,
             trust=lambda address, offered: None,
             library="auto",
+            source_name="microphone",
+            source_when_joined=when_joined,
         )
         events: list[Event] = []
         joined = asyncio.Event()
@@ -112,6 +117,8 @@ async def call_alone(folder: Path, source: Source, sink: Sink) -> AsyncIterator[
                 joined.set()
 
         engine = Engine(call, on_event)
+        if chosen is not None:
+            await engine.outgoing.set_input(chosen, "chosen")
         running_call = asyncio.create_task(engine.run())
         async with asyncio.timeout(10):
             await joined.wait()
@@ -142,6 +149,33 @@ async def test_the_end_of_what_is_sent_is_told_once(tmp_path: Path) -> None:
         await until(lambda: told() == 2)
         await asyncio.sleep(0.1)
         assert told() == 2
+
+
+class _Opened(NullSource):
+    """A microphone that tells when it is opened."""
+
+    def __init__(self) -> None:
+        self.opened = asyncio.Event()
+
+    async def start(self) -> None:
+        self.opened.set()
+
+
+@pytest.mark.parametrize("when_joined", [False, True])
+async def test_an_input_that_was_chosen_while_one_waited_is_not_replaced_by_the_microphone_on_joining(
+    tmp_path: Path, when_joined: bool
+) -> None:
+    microphone, chosen = _Opened(), _Opened()
+    async with call_alone(tmp_path, microphone, NullSink(), when_joined=when_joined, chosen=chosen) as (engine, events):
+        await until(lambda: any(isinstance(event, AudioStats) for event in events))
+        assert (engine.outgoing.input_name, microphone.opened.is_set()) == ("chosen", False)
+
+
+async def test_the_microphone_is_opened_where_nothing_else_was_chosen(tmp_path: Path) -> None:
+    microphone = _Opened()
+    async with call_alone(tmp_path, microphone, NullSink(), when_joined=True) as (engine, _):
+        await microphone.opened.wait()
+        assert engine.outgoing.input_name == "microphone"
 
 
 async def test_a_recording_has_silence_for_the_time_that_was_missed(tmp_path: Path) -> None:

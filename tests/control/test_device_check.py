@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import cast
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from tuiconf.conference.sound import Sound
 from tuiconf.control import device_check
 from tuiconf.control.device_check import DeviceCheck, Openers
 from tuiconf.control.events import Event, Failed
+from tuiconf.engine import Engine
 from tuiconf.engine.incoming import Incoming
 from tuiconf.engine.outgoing import Outgoing
 from tuiconf.media import opus
@@ -161,6 +163,24 @@ async def test_an_output_that_cannot_be_opened_is_refused() -> None:
         with pytest.raises(AudioError):
             await bo.check.try_output()
         assert bo.open == []
+
+
+async def test_what_is_chosen_while_the_call_begins_is_for_the_call_and_not_for_the_check() -> None:
+    async with machine() as bo:
+        bo.outgoing.input_name = bo.incoming.output_name = "default"
+        begun = asyncio.Event()
+
+        class Starting:
+            async def begin(self, _: object) -> None:
+                await begun.wait()
+
+        beginning = asyncio.create_task(bo.check.begin(cast(Engine, Starting())))
+        await asyncio.sleep(0)
+        choosing = [asyncio.create_task(choose("null")) for choose in (bo.check.choose_input, bo.check.choose_output)]
+        trying = asyncio.create_task(bo.check.try_output())
+        begun.set()
+        assert await asyncio.gather(beginning, *choosing, trying) == [None, False, False, False]
+        assert (bo.outgoing.input_name, bo.incoming.output_name, bo.open) == ("default", "default", [])
 
 
 async def test_what_is_held_is_let_go_when_it_is_over() -> None:

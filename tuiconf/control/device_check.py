@@ -74,34 +74,43 @@ class DeviceCheck:
             self._listening = False
             await self._outgoing.set_input(NullSource(), self._outgoing.input_name)
 
-    async def choose_input(self, name: str) -> None:
-        """From this the sound will come.
+    async def choose_input(self, name: str) -> bool:
+        """From this the sound will come; False if the call began while others were chosen, and nothing was done here.
 
         Raises:
             AudioError: somebody looks, and it cannot be opened; what was chosen before still is.
         """
         async with self._changing:
+            if self._over:
+                return False
             if self._looked_at:
                 await self._listen(name)
             self._outgoing.input_name = name
+        return True
 
-    async def choose_output(self, name: str) -> None:
-        """There the sound will go."""
+    async def choose_output(self, name: str) -> bool:
+        """There the sound will go; False as in `choose_input`."""
         async with self._changing:
+            if self._over:
+                return False
             self._incoming.output_name = name
+        return True
 
-    async def try_output(self) -> None:
-        """Play the test sound; when it is over, the output is closed.
+    async def try_output(self) -> bool:
+        """Play the test sound; when it is over, the output is closed. False as in `choose_input`.
 
         Raises:
             AudioError: the output cannot be opened.
         """
         async with self._changing:
+            if self._over:
+                return False
             await self._end_trying()
             name = self._incoming.output_name
             await self._incoming.set_output(self._openers.sink(name), name)
             self._incoming.try_out(chime(FRAME_SAMPLES))
             self._trying = asyncio.create_task(self._close_when_tried())
+        return True
 
     async def _close_when_tried(self) -> None:
         await self._incoming.tried_out()

@@ -160,24 +160,18 @@ class CallSound:
         spec = parse_input(name)
         if spec.kind is Kind.STANDARD:
             raise AudioSpecError("standard input is given when the call begins, or not at all")
-        if self._check is not None and self._is_prepared:
-            await self._check.choose_input(name)
-        else:
+        if self._check is None or not await self._check.choose_input(name):
             await self._engine.outgoing.set_input(open_source(spec), name)
 
     async def _set_output(self, name: str) -> None:
         spec = parse_output(name)
         if spec.kind is Kind.STANDARD:
             raise AudioSpecError("standard output is given when the call begins, or not at all")
-        if self._check is not None and self._is_prepared:
-            await self._check.choose_output(name)
-        else:
+        if self._check is None or not await self._check.choose_output(name):
             await self._engine.incoming.set_output(open_sink(spec), name)
 
     async def _try_output(self) -> None:
-        if self._check is not None and self._is_prepared:
-            await self._check.try_output()
-        else:
+        if self._check is None or not await self._check.try_output():
             self._engine.incoming.try_out(chime(FRAME_SAMPLES))
 
     # --- what is played

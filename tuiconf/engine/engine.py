@@ -216,6 +216,7 @@ class Engine:
             AudioError: a device cannot be opened. Nothing has begun.
         """
         self._call = devices.given_to(self._call)
+        self.outgoing.await_another()
         try:
             await self._open_devices()
         except AudioError:
@@ -226,9 +227,10 @@ class Engine:
     async def _open_devices(self) -> None:
         call = self._call
         await self.incoming.set_output(call.sink, call.sink_name)
-        self.outgoing.input_name = call.source_name
-        if not call.source_when_joined:
-            await self.outgoing.set_input(call.source, call.source_name)
+        if call.source_when_joined:
+            self.outgoing.await_input(call.source_name)
+        else:
+            await self.outgoing.set_awaited_input(call.source, call.source_name)
 
     async def _close(self) -> None:
         if self._connection is not None:
@@ -367,7 +369,7 @@ class Engine:
         if not self._call.source_when_joined:
             return
         try:
-            await self.outgoing.set_input(self._call.source, self._call.source_name)
+            await self.outgoing.set_awaited_input(self._call.source, self._call.source_name)
         except AudioError as error:
             self._fail(error.code, str(error), fatal=not self._call.prepared)
             if not self._call.prepared:

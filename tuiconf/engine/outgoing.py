@@ -65,6 +65,7 @@ class Outgoing:
         self._changing = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
         self._gate: VoiceGate | None = None
+        self._is_awaited = True  # the call's own is yet to come, unless another is set before
         self.input_name = ""
         self.gain_db = 0.0
         self.muted = False
@@ -108,9 +109,32 @@ class Outgoing:
             AudioError: it cannot be opened; the present one goes on.
         """
         async with self._changing:
-            await source.start()
-            before, self._input, self.input_name = self._input, source, name
-            await before.close()
+            await self._put_input(source, name)
+
+    def await_input(self, name: str) -> None:
+        """What `set_awaited_input` will set is called that, if it is still to be set."""
+        if self._is_awaited:
+            self.input_name = name
+
+    def await_another(self) -> None:
+        """Whatever was set so far was to try it out."""
+        self._is_awaited = True
+
+    async def set_awaited_input(self, source: Source, name: str) -> None:
+        """As `set_input`, for the call's own; not where another was set before: who chose silence must not be heard.
+
+        Raises:
+            AudioError: as `set_input`.
+        """
+        async with self._changing:
+            if self._is_awaited:
+                await self._put_input(source, name)
+
+    async def _put_input(self, source: Source, name: str) -> None:
+        await source.start()
+        before, self._input, self.input_name = self._input, source, name
+        self._is_awaited = False
+        await before.close()
 
     async def play(self, source: Source, path: str) -> None:
         """Send this beside the input, in place of what was being played.
