@@ -42,6 +42,14 @@ def test_whoever_made_a_room_stays_who_made_it(rooms: RecentRooms) -> None:
     assert rooms.all() == (_room(hosted=True, joined=2.0),)
 
 
+def test_a_room_that_is_made_again_has_the_lobby_it_had(rooms: RecentRooms) -> None:
+    rooms.remember(msgspec.structs.replace(_room(hosted=True), lobby="everyone"))
+    rooms.remember(_room(joined=2.0))
+    assert rooms.all()[0].lobby == "everyone"
+    rooms.remember(msgspec.structs.replace(_room(joined=3.0), lobby="off"))
+    assert rooms.all()[0].lobby == "off"
+
+
 def test_only_so_many_are_remembered(rooms: RecentRooms) -> None:
     for number in range(MAX_ROOMS + 3):
         rooms.remember(_room(number))

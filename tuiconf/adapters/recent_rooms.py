@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -26,6 +26,9 @@ MAX_FILE_BYTES: Final = 1 << 16
 _REF_CHARACTERS: Final = 12
 
 
+Lobby = Literal["off", "unknown", "everyone"]
+
+
 class RecentRoomsError(TuiconfError):
     """The file cannot be understood; the message names the line, and the file stays as it is."""
 
@@ -33,13 +36,15 @@ class RecentRoomsError(TuiconfError):
 
 
 class RecentRoom(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A room that was joined. `joined`: when, in seconds since 1970."""
+    """A room that was joined. `joined`: when, in seconds since 1970. `lobby`: who had to wait in a room that was made
+    here, as it is to be when it is made again; None: as the settings say."""
 
     room: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     relay: Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
     link: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
     hosted: bool
     joined: Annotated[float, msgspec.Meta(ge=0)]
+    lobby: Lobby | None = None
 
     @property
     def ref(self) -> str:
@@ -71,7 +76,7 @@ class RecentRooms:
             raise RecentRoomsError(f"{self._path}: {error}; delete it, and no rooms are remembered") from error
 
     def remember(self, room: RecentRoom) -> None:
-        """This one was joined now. Whoever made it once stays who made it.
+        """This one was joined now. Whoever made it once stays who made it, and who has to wait in it does.
 
         Raises:
             RecentRoomsError, FileError: as `all`, or it cannot be written.
@@ -79,8 +84,10 @@ class RecentRooms:
         private_files.make_folder(self._path.parent)
         with private_files.locked(self._path):
             before = self.all()
-            hosted = room.hosted or any(old.hosted for old in before if old.ref == room.ref)
-            room = msgspec.structs.replace(room, hosted=hosted)
+            for old in before:
+                if old.ref == room.ref:
+                    hosted, lobby = room.hosted or old.hosted, room.lobby or old.lobby
+                    room = msgspec.structs.replace(room, hosted=hosted, lobby=lobby)
             self._write([room, *(old for old in before if old.ref != room.ref)][:MAX_ROOMS])
 
     def forget(self, ref: str) -> None:

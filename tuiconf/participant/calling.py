@@ -7,28 +7,26 @@ import asyncio
 import contextlib
 import os
 import sys
-import time
 from collections.abc import Callable
 
 from tuiconf import paths
 from tuiconf.adapters.identity_store import load_or_create, terminal_ask
 from tuiconf.adapters.known_relays import KnownRelays
-from tuiconf.adapters.recent_rooms import RecentRoom, RecentRooms
 from tuiconf.adapters.relay import RelayConnection
 from tuiconf.adapters.standard_streams import occupy_closed, stdin_is_open
 from tuiconf.adapters.trust import AskPerson, RelayTrust
-from tuiconf.conference.events import Event, Joined
 from tuiconf.config import Config
 from tuiconf.control.calls import find_call, new_call
 from tuiconf.errors import TuiconfError, UsageError
 from tuiconf.identity.keys import Identity
-from tuiconf.identity.link import RelayAddress, format_host_port, format_link, format_pin
+from tuiconf.identity.link import RelayAddress, format_pin
 from tuiconf.media import opus
 from tuiconf.participant import dialogue, launch, start
 from tuiconf.participant.engine_process import EngineProcess, Setting
 from tuiconf.participant.front_end import FrontEnd, wait_until_joined
 from tuiconf.participant.here import InThisProcess
 from tuiconf.participant.plan import Plan, load_config, make_plan
+from tuiconf.participant.remembering import Rememberer
 
 
 def run_call(args: argparse.Namespace) -> int:
@@ -108,26 +106,8 @@ async def _here(plan: Plan, setting: Setting) -> int:
 
 
 async def _engine(plan: Plan, setting: Setting, ready: launch.Ready) -> int:
-    engine = EngineProcess(plan, setting, _rememberer(plan))
+    engine = EngineProcess(plan, setting, Rememberer(plan).happened)
     return await engine.run(lambda: ready.listening(setting.call))
-
-
-def _rememberer(plan: Plan) -> Callable[[Event], None]:
-    """Keeps the room among the recent ones once it was joined; a link that leads nowhere is not worth keeping."""
-    recent = RecentRooms(paths.recent_rooms_file(), rng=os.urandom)
-    relay = format_host_port(plan.link.relay.host, plan.link.relay.port)
-
-    def on_event(event: Event) -> None:
-        if not isinstance(event, Joined) or not plan.config.call.remember_rooms:
-            return
-        link = format_link(plan.link)
-        room = RecentRoom(
-            room=plan.link.room, relay=relay, link=link, hosted=plan.creator or plan.founder, joined=time.time()
-        )
-        with contextlib.suppress(TuiconfError):  # a convenience: the call is what matters
-            recent.remember(room)
-
-    return on_event
 
 
 async def _follow(call: str, plan: Plan) -> int:

@@ -93,7 +93,7 @@ class Preparer:
         """A room that was joined before; or one whose link was pasted, also without the scheme."""
         for room in self._recent.all() if where.isalnum() else ():
             if room.ref == where:
-                return self._start("join", parse_link(room.link), founder=room.hosted)
+                return self._start("join", parse_link(room.link), lobby=room.lobby, founder=room.hosted)
         text = where.strip()
         return self._start("join", parse_link(text if text.lower().startswith(SCHEME) else SCHEME + text))
 
