@@ -11,6 +11,7 @@ from typing import Final
 
 from tuiconf import paths
 from tuiconf.adapters.recording import Recording, RecordingError, RecordingOptions
+from tuiconf.adapters.recording.writer import MAX_TRACKS
 from tuiconf.conference.events import (
     AudioStats,
     EpochChanged,
@@ -24,8 +25,9 @@ from tuiconf.conference.events import (
     RecordingAnnounced,
     StatusChanged,
 )
+from tuiconf.conference.refusals import NotInCall
 from tuiconf.config import Recording as Settings
-from tuiconf.control.events import RecordingChanged, TrustChanged
+from tuiconf.control.events import Notice, RecordingChanged, TrustChanged
 from tuiconf.control.schema import RecordStart
 from tuiconf.engine import Engine
 from tuiconf.errors import LocalProtocolError, TuiconfError
@@ -36,6 +38,11 @@ ANNOUNCE_S: Final = 15.0
 
 # Counters grow by one a frame. One that is this much lower than the last is of a program that was started anew.
 RESTARTED_FRAMES: Final = 1000
+
+# Tracks of one identity in a recording. It begins another whenever it comes back, or its counter begins anew; without
+# an end, one member who counts back and forth would use up the tracks of all, and whoever comes later would not be
+# recorded. The worst of connections comes back less often than this; raised, fewer such members do harm (62 now).
+MAX_TRACKS_EACH: Final = 32
 
 MEGABYTE: Final = 1_000_000
 
@@ -54,9 +61,9 @@ class NotRecording(LocalProtocolError):
 
 @dataclass(slots=True)
 class _Track:
-    """Where one participant's frames go."""
+    """Where one participant's frames go; without a number, nowhere."""
 
-    track_id: int
+    track_id: int | None
     who: Person
     last: int = 0
 
@@ -73,7 +80,11 @@ class CallRecorder:
         self._starting = False
         self._announced = asyncio.Event()
         self._tracks: dict[int, _Track] = {}  # by leaf: those who may be recorded now
+        self._begun: dict[str, int] = {}  # by fingerprint: tracks in this recording, and one more when refused another
         self._next_id = 0
+        self._is_full = False
+        self._turn = asyncio.Lock()  # held while a recording starts
+        self._over = False
         self._ending: asyncio.Task[None] | None = None
         self.state: RecordingChanged | None = None
         """What was told last."""
@@ -94,17 +105,10 @@ class CallRecorder:
             raise AlreadyRecording("this call is being recorded already")
         self._starting = True
         try:
-            options = self._options(request)
-            await self._announce()
-            recording = await self._begin(options)
+            async with self._turn:
+                return await self._start(self._options(request))
         finally:
             self._starting = False
-        self._recording = recording
-        self._engine.sound.tape = self
-        self._refresh()
-        started = self._tell(RecordingChanged(active=True, folder=str(recording.path)))
-        self._end_unless_allowed()
-        return started
 
     async def stop(self, reason: str) -> RecordingChanged:
         """Close the files, and tell everyone that it is over.
@@ -127,10 +131,13 @@ class CallRecorder:
         return self._tell(RecordingChanged(active=False, folder=str(recording.path), reason=reason))
 
     async def close(self) -> None:
-        """The call is over."""
-        if self._ending is not None:
-            await self._ending
-        await self._end("the call is over")
+        """The call is over: also a recording that is only about to begin."""
+        self._over = True
+        self._announced.set()  # it will not be any more
+        async with self._turn:
+            if self._ending is not None:
+                await self._ending
+            await self._end("the call is over")
 
     # --- what happens
 
@@ -167,28 +174,42 @@ class CallRecorder:
         track = self._tracks.get(leaf)
         if track is None or recording is None:
             return
-        if counter < track.last - RESTARTED_FRAMES:
+        if track.track_id is not None and counter < track.last - RESTARTED_FRAMES:
             self.gone(leaf)
             self._refresh()
             track = self._tracks.get(leaf)
-            if track is None:
-                return
+        if track is None or track.track_id is None:
+            return
         track.last = max(track.last, counter)
         recording.packet(track.track_id, counter, payload, now=now)
 
     def clock(self, leaf: int, counter: int, unix: float, *, now: float) -> None:
         """When that frame was captured, by its sender's clock."""
-        track = self._tracks.get(leaf)
-        if track is not None and self._recording is not None and counter >= track.last - RESTARTED_FRAMES:
-            self._recording.clock(track.track_id, counter, unix, now=now)
+        track, recording = self._tracks.get(leaf), self._recording
+        if track is None or track.track_id is None or recording is None:
+            return
+        if counter >= track.last - RESTARTED_FRAMES:
+            recording.clock(track.track_id, counter, unix, now=now)
 
     def gone(self, leaf: int) -> None:
         """Whoever was at this leaf no longer is, or is no longer to be recorded."""
         track = self._tracks.pop(leaf, None)
-        if track is not None and self._recording is not None:
+        if track is not None and track.track_id is not None and self._recording is not None:
             self._recording.left(track.track_id)
 
     # --- inside
+
+    async def _start(self, options: RecordingOptions) -> RecordingChanged:
+        await self._announce()
+        recording = await self._begin(options)
+        self._begun.clear()
+        self._next_id, self._is_full = 0, False
+        self._recording = recording
+        self._engine.sound.tape = self
+        self._refresh()
+        started = self._tell(RecordingChanged(active=True, folder=str(recording.path)))
+        self._end_unless_allowed()
+        return started
 
     async def _end(self, reason: str) -> None:
         """Stop, if it is still on, with nobody who asked for it."""
@@ -223,18 +244,21 @@ class CallRecorder:
         self._show(active=True)
         try:
             async with asyncio.timeout(ANNOUNCE_S):
-                await self._announced.wait()
+                if not self._over:
+                    await self._announced.wait()
+            if self._over:
+                raise NotInCall("the call is over")
         except TimeoutError as error:
             self._show(active=False)
             raise RecordingError("the relay is out of reach, so nobody could be told: nothing is recorded") from error
-        except asyncio.CancelledError:
+        except (NotInCall, asyncio.CancelledError):
             self._show(active=False)
             raise
 
     async def _begin(self, options: RecordingOptions) -> Recording:
         try:
             return await Recording.start(options, opus=self._opus, unix=time.time(), now=time.monotonic())
-        except TuiconfError:
+        except (TuiconfError, asyncio.CancelledError):
             self._show(active=False)
             raise
 
@@ -254,13 +278,36 @@ class CallRecorder:
             track = self._tracks.get(leaf)
             if track is None or track.who.fingerprint != who.fingerprint:
                 self.gone(leaf)
-                self._next_id += 1
-                track = self._tracks[leaf] = _Track(self._next_id, who)
+                track = self._tracks[leaf] = _Track(self._new_track_id(recording, who), who)
             elif track.who.trust == who.trust:
                 continue
             track.who = who
-            verified = who.trust in ("self", "verified")
-            recording.participant(track.track_id, name=who.name, fingerprint=who.fingerprint, verified=verified)
+            if track.track_id is not None:
+                verified = who.trust in ("self", "verified")
+                recording.participant(track.track_id, name=who.name, fingerprint=who.fingerprint, verified=verified)
+
+    def _new_track_id(self, recording: Recording, who: Person) -> int | None:
+        """None: they have begun too many, or all have together. Nobody is left out in silence."""
+        begun = self._begun.get(who.fingerprint, 0)
+        if self._next_id >= MAX_TRACKS:
+            if not self._is_full:
+                self._is_full = True
+                self._leave_out(recording, who, f"{MAX_TRACKS} tracks are recorded: whoever comes now is not")
+            return None
+        if begun >= MAX_TRACKS_EACH:
+            if begun == MAX_TRACKS_EACH:
+                why = f"someone who came anew {MAX_TRACKS_EACH} times is not recorded any more; recording.json says who"
+                self._leave_out(recording, who, why)
+            self._begun[who.fingerprint] = MAX_TRACKS_EACH + 1
+            return None
+        self._begun[who.fingerprint] = begun + 1
+        self._next_id += 1
+        return self._next_id
+
+    def _leave_out(self, recording: Recording, who: Person, why: str) -> None:
+        note = {"name": who.name, "fingerprint": who.fingerprint}
+        recording.note("not_recorded", note, now=time.monotonic())
+        self._on_event(Notice(message=why))
 
     def _housekeep(self, recording: Recording, now: float) -> None:
         try:

@@ -42,7 +42,7 @@ class Recording:
     on: `failed` is set, everything does nothing from then on, and the next `housekeep` or `close` raises it, once.
     """
 
-    def __init__(self, path: Path, writer: Writer, *, unix: float, now: float) -> None:
+    def __init__(self, path: Path, writer: Writer, stopping: threading.Event, *, unix: float, now: float) -> None:
         """Not for callers: see `start`."""
         self.path = path
         self.failed: RecordingError | None = None
@@ -52,19 +52,20 @@ class Recording:
         self._jobs: deque[tuple[float, Callable[[], None]]] = deque()
         self._advanced = 0.0  # the thread's
         self._dropped = 0
-        self._stopping = threading.Event()
+        self._stopping = stopping
         self._told = False
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
         self._thread.start()
 
     @classmethod
     async def start(cls, options: RecordingOptions, *, opus: Opus, unix: float, now: float) -> Recording:
-        """Make the recording's folder, and begin.
+        """Make the recording's folder, and begin. Cancelled meanwhile, it ends at once, and its files are whole.
 
         Raises:
             RecipientError: `encrypt_to` is no age recipient.
             RecordingError: the folder cannot be made or written.
         """
+        stopping = threading.Event()
         recipient = None if options.encrypt_to is None else parse_recipient(options.encrypt_to)
 
         def begin() -> Recording:
@@ -78,12 +79,15 @@ class Recording:
                 split=Split.of(options.split_s, options.split_bytes),
                 mixdown=Mixdown(opus) if options.mix else None,
             )
-            return cls(path, writer, unix=unix, now=now)
+            return cls(path, writer, stopping, unix=unix, now=now)
 
         try:
             return await asyncio.to_thread(begin)
         except (OSError, FileError) as error:
             raise _sentence(options.folder, error) from error
+        except asyncio.CancelledError:
+            stopping.set()  # the thread that is about to make it, or has, does not know that nobody wants it
+            raise
 
     def participant(self, track_id: Hashable, *, name: str, fingerprint: str, verified: bool | None = None) -> None:
         """Frames of this participant may come. A new person at a leaf, or the same one with a new counter, is a new id.
