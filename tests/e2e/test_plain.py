@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -99,7 +101,7 @@ def _verify(ann: Terminal, bo: Process) -> None:
     ann.type("/verify Bo code\n")
     ann.shows("Bo is verified")
     bo.type("/verify Ann mismatch")
-    _says(bo, "Ann CHANGED: .*/verify Ann, /accept Ann or /forget Ann")
+    _says(bo, "Ann CHANGED: .*/verify [a-z2-7-]{9} or /accept [a-z2-7-]{9}")
     bo.type("/who")
     _says(bo, "Ann: CHANGED, host, silenced until you decide")
     bo.type("/accept Ann")
@@ -149,3 +151,27 @@ def test_a_room_that_was_joined_is_offered_by_number_the_next_time(
     assert second.lines[-1] == "left"
     for process in (first, second):
         _calm("\n".join(process.lines))
+
+
+def test_whoever_stops_the_lines_is_told_what_becomes_of_their_microphone(
+    world: World, relay: Relay, terminals: list[Terminal]
+) -> None:
+    """Ctrl-Z: the shell is there again, and the call goes on unseen."""
+    ann = Terminal(world, "host", relay.to_type, "--plain", "--name", "Ann", *SILENT, home="ann")
+    terminals.append(ann)
+    ann.shows("joined as Ann")
+    for typed, told in (("", "you can still be heard"), ("/mute\n", "nobody hears you")):
+        ann.type(typed)
+        if typed:
+            ann.shows("muted: nobody hears you")
+        ann.process.signal(signal.SIGTSTP)
+        ann.warns(f"stopped: the call goes on, and {told}; fg shows it again")
+        until(lambda: _stat(ann.process.popen.pid) == "T", "a process that is stopped")
+        ann.process.signal(signal.SIGCONT)
+    ann.type("/leave\n")
+    ann.process.wait()
+
+
+def _stat(pid: int) -> str:
+    """What the kernel says that it does: `T` is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -64,6 +64,7 @@ class LineWriter:
         self._waiting: deque[bytes] = deque(maxlen=MAX_WAITING_LINES)
         self._changed = threading.Condition()
         self._closing = False
+        self._writing = False
         self._thread = threading.Thread(target=self._run, name="lines", daemon=True)
         self._thread.start()
 
@@ -71,18 +72,23 @@ class LineWriter:
         """Write this line, in its turn; what the encoding does not have is escaped."""
         with self._changed:
             self._waiting.append(line.encode("utf-8", "backslashreplace") + b"\n")
-            self._changed.notify()
+            self._changed.notify_all()
 
     @property
     def waiting(self) -> int:
         """How many lines wait to be written."""
         return len(self._waiting)
 
+    def wait_written(self, patience_s: float) -> None:
+        """Block until all lines are written, for so long at most."""
+        with self._changed:
+            self._changed.wait_for(lambda: not (self._waiting or self._writing), patience_s)
+
     def close(self) -> None:
         """Write what still waits, for `LAST_LINES_S` at most."""
         with self._changed:
             self._closing = True
-            self._changed.notify()
+            self._changed.notify_all()
         self._thread.join(LAST_LINES_S)
 
     def _run(self) -> None:
@@ -103,10 +109,13 @@ class LineWriter:
 
     def _next(self) -> bytes | None:
         with self._changed:
+            self._writing = False
+            self._changed.notify_all()
             while not self._waiting:
                 if self._closing:
                     return None
                 self._changed.wait()
+            self._writing = True
             return self._waiting.popleft()
 
 

@@ -27,6 +27,9 @@ from tuiconf.plain.typed import Commands
 # As long as it takes to say a sentence.
 LISTEN_S: Final = 3.0
 
+# How long whoever presses Ctrl-Z waits for an engine to say what becomes of their microphone.
+STOP_S: Final = 1.0
+
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -66,9 +69,11 @@ class FrontEnd:
             await client.call(schema.Subscribe(since=since))
             for number in _SIGNALS:
                 self._loop.add_signal_handler(number, self._leave)
+            if self._was_terminal:
+                self._loop.add_signal_handler(signal.SIGTSTP, self._stop)
             return await self._both(client)
         finally:
-            for number in _SIGNALS:
+            for number in (*_SIGNALS, signal.SIGTSTP):
                 self._loop.remove_signal_handler(number)
             await client.close()
             self._words.close()
@@ -163,10 +168,27 @@ class FrontEnd:
         heard = "you can still be heard" if audio.live else "you are muted"
         self._errors.write(f"detached: the call goes on, and {heard}; tuiconf attach {self._call} picks it up")
 
+    def _stop(self) -> None:
+        """Ctrl-Z stops what shows the call, and not the call: that is said before, as afterwards nothing can be."""
+        self._keep(self._loop.create_task(self._say_and_stop()))
+
+    async def _say_and_stop(self) -> None:
+        heard = "you may still be heard"
+        with contextlib.suppress(ControlError, EngineGone, TimeoutError):
+            async with asyncio.timeout(STOP_S):
+                if self._client is not None:
+                    audio = (await self._client.call(schema.GetState())).audio
+                    heard = "you can still be heard" if audio.live else "nobody hears you"
+        self._errors.write(f"stopped: the call goes on, and {heard}; fg shows it again")
+        await asyncio.to_thread(self._errors.wait_written, STOP_S)
+        os.kill(os.getpid(), signal.SIGSTOP)
+
     def _leave(self) -> None:
         """Told to leave; told twice, without a goodbye."""
-        task = self._loop.create_task(self._ask_to_leave(now=self._told_to_leave))
+        self._keep(self._loop.create_task(self._ask_to_leave(now=self._told_to_leave)))
         self._told_to_leave = True
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 

@@ -76,7 +76,7 @@ class Commands:
             case schema.ChatSend(text=text):
                 await self._say(text)
             case schema.VerifyPeer() as request:
-                await self._ask(self._compared(request))
+                await self._ask(self._compared(request), typed=request)
             case request:
                 await self._ask(request)
 
@@ -95,7 +95,8 @@ class Commands:
             case never:
                 assert_never(never)
 
-    async def _ask(self, request: AnyRequest) -> None:
+    async def _ask(self, request: AnyRequest, *, typed: AnyRequest | None = None) -> None:
+        """What is answered is about what was `typed`."""
         result = await self._control.call(request)
         if isinstance(result, schema.RoomCode):
             self._code = result
@@ -103,7 +104,7 @@ class Commands:
             self._remember(request.peer, result)
         if isinstance(request, schema.Detach):
             self.detached = True
-        self._printer.answer(request, result)
+        self._printer.answer(typed or request, result)
 
     async def _say(self, text: str) -> None:
         self.said = True
