@@ -134,6 +134,21 @@ async def test_a_switch_that_says_for_how_long_may_be_gone_before() -> None:
     assert service.told == []
 
 
+async def test_a_key_that_is_to_be_said_again_is_up_when_it_is_not() -> None:
+    service = NothingService()
+    service.front_ends.push_to_talk(ANN, down=True, renew_s=60.0)
+    service.front_ends.push_to_talk(BO, down=True, hold_s=60.0)
+    service.front_ends.push_to_talk(ANN, down=True, renew_s=0.02)  # said again: this counts
+    await asyncio.sleep(0.05)
+    assert service.talking  # the switch is another key
+    service.front_ends.push_to_talk(object(), down=False)
+    service.front_ends.push_to_talk(ANN, down=True, renew_s=0.02)
+    await until(lambda: not service.talking)
+    service.front_ends.push_to_talk(ANN, down=True, renew_s=60.0)
+    service.front_ends.gone(ANN)
+    assert (service.talking, service.told) == (False, [])
+
+
 async def test_of_many_presses_of_a_switch_the_last_counts_and_nothing_is_kept_of_the_others() -> None:
     service = NothingService()
     for _ in range(100):

@@ -96,3 +96,4 @@ def test_a_recording_ends_with_the_call_and_is_whole(world: World, relay: Relay)
     [track] = recording.glob("*.opus")
     assert len(read(track)) > SAMPLE_RATE
     assert [event["active"] for event in ann.events("recording_changed")] == [True, False]
+    assert json.loads(ann.lines[-1])["event"] == "left"  # the last event of a call

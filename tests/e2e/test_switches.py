@@ -146,7 +146,8 @@ def test_a_button_whose_process_ends_at_once_says_for_how_long_it_may_be_down(an
     ann.ctl("ptt.down", "hold_s=2")
     until(lambda: not live(), "end of a key whose release was lost")
     assert time.monotonic() - began >= 2
-    for wrong in ("hold_s=0", "hold_s=-1", "hold_s=121", "hold_s=nan", "hold_s=inf"):
-        refused = ann.run("ctl", "ptt.down", wrong)
+    wrong = (*("hold_s=0", "hold_s=-1", "hold_s=121", "hold_s=nan", "hold_s=inf"), *("renew_s=0", "renew_s=121"))
+    for words in (*((word,) for word in wrong), ("hold_s=1", "renew_s=1")):
+        refused = ann.run("ctl", "ptt.down", *words)
         assert refused.popen.returncode == 2, refused.transcript()
     assert not live()

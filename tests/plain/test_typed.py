@@ -86,6 +86,13 @@ async def test_who_says_everything_about_everyone() -> None:
     ]
 
 
+async def test_who_says_that_some_sound_cannot_be_decrypted() -> None:
+    seat = Seat(FakeCall(undecryptable=True))
+    assert "some sound cannot be decrypted: it is silenced" in await seat.type("/who")
+    seat = Seat(FakeCall())
+    assert not any("decrypted" in line for line in await seat.type("/who"))
+
+
 async def test_who_says_that_one_records_and_is_a_host() -> None:
     recording = RecordingChanged(active=True, folder="x")
     call = FakeCall(me=changed(BO, host=True, hand=True), participants=(BO,), recording=recording, policy=None)

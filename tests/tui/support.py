@@ -27,6 +27,7 @@ from tuiconf.control.events import (
     PolicyChanged,
     StatusChanged,
     TrustChanged,
+    Undecryptable,
 )
 from tuiconf.control.rpc import ControlError, ErrorNumber
 from tuiconf.tui.app import TuiconfApp
@@ -216,6 +217,8 @@ class FakeControl:
     def _follow(self, event: CallEvent) -> None:
         if isinstance(event, AudioChanged):
             self.state = msgspec.structs.replace(self.state, audio=event)
+        elif isinstance(event, Undecryptable):
+            self.state = msgspec.structs.replace(self.state, undecryptable=event.active)
         elif isinstance(event, StatusChanged | TrustChanged):
             now = event.participant
             people = tuple(now if who.leaf == now.leaf else who for who in self.state.participants)
@@ -238,7 +241,8 @@ class FakeControl:
             case schema.Undeafen():
                 self.happen(msgspec.structs.replace(audio, deafened=False, live=not audio.muted))
             case schema.PushToTalkDown():
-                self.happen(msgspec.structs.replace(audio, push_to_talk=True, live=True))
+                if not audio.push_to_talk:  # said again, it changes nothing
+                    self.happen(msgspec.structs.replace(audio, push_to_talk=True, live=True))
             case schema.PushToTalkUp():
                 self.happen(msgspec.structs.replace(audio, push_to_talk=False, live=not audio.muted))
             case schema.ChatSend(text=text):

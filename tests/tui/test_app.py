@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -30,6 +31,7 @@ from tuiconf.config import Keys, Tui
 from tuiconf.control import schema
 from tuiconf.control.client import EngineGone
 from tuiconf.control.events import NAMES, EventsMissed, Failed, Joined, Left, ParticipantJoined
+from tuiconf.tui import talking
 from tuiconf.tui.app import SCREENS, TuiconfApp, make_screen
 from tuiconf.tui.outcome import Outcome
 from tuiconf.tui.terminal.events import BackgroundKnown, KeyReleased, KeyReleasesKnown
@@ -231,11 +233,12 @@ async def test_q_asks_whether_to_leave_or_to_detach(key: str, kind: type) -> Non
 
 
 async def keys_of_talking(control: FakeControl) -> list[str]:
-    """What was asked of the microphone."""
+    """What was asked of the microphone; that the key is still down is nothing new."""
     kinds = (schema.PushToTalkDown, schema.PushToTalkUp)
-    return [
+    asked = [
         type(request).__name__.removeprefix("PushToTalk") for request in control.asked if isinstance(request, kinds)
     ]
+    return [kind for kind, _ in groupby(asked)]
 
 
 async def test_with_key_releases_one_is_live_while_the_key_is_held() -> None:
@@ -274,6 +277,34 @@ async def test_in_tmux_the_key_switches_whatever_the_terminal_claims() -> None:
         await until(pilot, lambda: bool(control.asked_for(schema.PushToTalkDown)))
         await until(pilot, lambda: "talking while the key is down" in screen_text(app))
         assert not control.asked_for(schema.PushToTalkUp)
+
+
+async def test_while_the_key_is_down_that_is_said_again_so_that_an_interface_that_hangs_is_not_heard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(talking, "SAY_AGAIN_S", 0.05)
+    control = FakeControl()
+    async with running(make_app(control)) as (app, pilot):
+        app.post_message(KeyReleasesKnown(supported=True))
+        await pilot.press("space")
+        await until(pilot, lambda: len(control.asked_for(schema.PushToTalkDown)) >= 3)
+        assert {request.renew_s for request in control.asked_for(schema.PushToTalkDown)} == {talking.RENEW_S}
+        app.post_message(KeyReleased("space"))
+        await until(pilot, lambda: bool(control.asked_for(schema.PushToTalkUp)))
+        await asyncio.sleep(0.2)
+        assert await keys_of_talking(control) == ["Down", "Up"]
+
+
+async def test_an_interface_that_has_hung_while_the_key_was_down_does_not_switch_the_microphone_on_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(talking, "RENEW_S", 0.0)  # as if the last time it was said were longer ago
+    control = FakeControl()
+    async with running(make_app(control)) as (app, pilot):
+        app.post_message(KeyReleasesKnown(supported=True))
+        await pilot.press("space")
+        await until(pilot, lambda: bool(control.asked_for(schema.PushToTalkUp)))
+        assert await keys_of_talking(control) == ["Down", "Up"]
 
 
 @pytest.mark.parametrize("how", ["blur", "dialog"])

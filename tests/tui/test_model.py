@@ -75,6 +75,13 @@ def tell(model: CallModel, *events: CallEvent) -> Parts:
     return parts
 
 
+def test_that_sound_cannot_be_opened_is_known_from_the_beginning() -> None:
+    assert begun(undecryptable=True).undecryptable
+    model = begun(undecryptable=True)
+    model.begin(state())
+    assert not model.undecryptable
+
+
 def test_who_joins_is_listed_by_leaf_and_who_leaves_no_longer() -> None:
     model = begun(volumes=(schema.Volume(leaf=1, volume_db=-6.0, muted=False),))
     assert tell(model, ParticipantJoined(participant=NEW, epoch=8)) == {Part.ROSTER}

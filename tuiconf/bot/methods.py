@@ -61,9 +61,9 @@ class Methods(ABC):
         """Send what the input gives."""
         return await self.call(schema.Unmute())
 
-    async def ptt_down(self, *, hold_s: float | None = None) -> schema.Done:
+    async def ptt_down(self, *, hold_s: float | None = None, renew_s: float | None = None) -> schema.Done:
         """Be live although muted, until `ptt.up` or until this connection ends, and for two minutes at most."""
-        return await self.call(schema.PushToTalkDown(hold_s=hold_s))
+        return await self.call(schema.PushToTalkDown(hold_s=hold_s, renew_s=renew_s))
 
     async def ptt_up(self) -> schema.Done:
         """The key is up again. From a connection whose key is not down: every key is."""

@@ -28,6 +28,7 @@ from tuiconf.control.schema import (
 )
 from tuiconf.errors import TuiconfError
 
+_TWO_KEYS: Final = "ptt.down: hold_s is of a switch and renew_s of this connection: say one of them"
 _NOT_A_STREAM: Final = "sound needs a connection of its own to the engine's socket"
 
 
@@ -113,8 +114,10 @@ class ClientSession:
                 self._service.front_ends.attach(self)
             case Detach():
                 self._service.front_ends.detach(self, wanted=True)
-            case PushToTalkDown(hold_s=hold_s):
-                self._service.front_ends.push_to_talk(self, down=True, hold_s=hold_s)
+            case PushToTalkDown(hold_s=hold_s, renew_s=renew_s):
+                if hold_s is not None and renew_s is not None:
+                    raise ControlError(ErrorNumber.INVALID_PARAMS, _TWO_KEYS)
+                self._service.front_ends.push_to_talk(self, down=True, hold_s=hold_s, renew_s=renew_s)
             case PushToTalkUp():
                 self._service.front_ends.push_to_talk(self, down=False)
             case _:

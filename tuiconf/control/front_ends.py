@@ -101,13 +101,18 @@ class FrontEnds:
 
     # --- talk keys
 
-    def push_to_talk(self, client: object, *, down: bool, hold_s: float | None = None) -> None:
+    def push_to_talk(
+        self, client: object, *, down: bool, hold_s: float | None = None, renew_s: float | None = None
+    ) -> None:
         """The talk key of this client. Up, from one that holds none, is up for all: a switch has a process for each.
 
-        With `hold_s` it may be gone before its key is up: then that is up after so long at the latest.
+        With `hold_s` it may be gone before its key is up: then that is up after so long at the latest. With `renew_s`
+        it may hang: its key is up after so long, unless it says again that it is down.
         """
-        if down:
-            self._hold(client if hold_s is None else _SWITCH, hold_s)
+        if down and hold_s is not None:
+            self._hold(_SWITCH, hold_s)
+        elif down:
+            self._hold(client, renew_s)
         elif client in self._talking:
             self._let_go(client)
         else:
@@ -118,15 +123,15 @@ class FrontEnds:
         self._let_go(client)
         self.detach(client, wanted=False)
 
-    def _hold(self, holder: object, hold_s: float | None) -> None:
-        """From now on, though it was down before."""
+    def _hold(self, holder: object, at_most_s: float | None) -> None:
+        """From now on, though it was down before; None: until it is taken for stuck."""
         if (timer := self._talking.pop(holder, None)) is not None:
             timer.cancel()
         loop = asyncio.get_running_loop()
-        if hold_s is None:
+        if at_most_s is None:
             self._talking[holder] = loop.call_later(MAX_HOLD_S, self._is_stuck, holder)
         else:
-            self._talking[holder] = loop.call_later(hold_s, self._let_go, holder)
+            self._talking[holder] = loop.call_later(at_most_s, self._let_go, holder)
         self._side.talk(True)
 
     def _let_go(self, holder: object) -> None:

@@ -110,6 +110,7 @@ class State(Result, frozen=True, kw_only=True):
     recording: RecordingChanged | None
     chat: tuple[ChatLine, ...]
     attached: int
+    undecryptable: bool = False  # sound arrives that cannot be opened; an engine of before does not say
 
 
 class GetState(Request[State], frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -263,12 +264,16 @@ class PushToTalkDown(Request[Done], frozen=True, kw_only=True, forbid_unknown_fi
 
     With `hold_s`: until `ptt.up`, or for so many seconds, also when this connection ends before. So a switch whose
     processes end at once cannot leave the microphone on, should its `ptt.up` be lost. Said again, it begins anew.
+
+    With `renew_s`: until `ptt.up` or the end of this connection, and for so many seconds, unless it is said again within
+    them. So a client that hangs while its key is down cannot leave the microphone on. Not together with `hold_s`.
     """
 
     method = "ptt.down"
     result = Done
 
     hold_s: Annotated[float, msgspec.Meta(gt=0.0, le=MAX_HOLD_S)] | None = None
+    renew_s: Annotated[float, msgspec.Meta(gt=0.0, le=MAX_HOLD_S)] | None = None
 
 
 class PushToTalkUp(Request[Done], frozen=True, kw_only=True, forbid_unknown_fields=True):

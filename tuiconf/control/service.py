@@ -14,6 +14,7 @@ import msgspec
 
 from tuiconf.conference.events import (
     Caller,
+    Eavesdropped,
     Event,
     Failed,
     Joined,
@@ -23,6 +24,7 @@ from tuiconf.conference.events import (
     Person,
     Reconnected,
     Reconnecting,
+    Undecryptable,
     Waiting,
 )
 from tuiconf.config import Call
@@ -93,6 +95,7 @@ class CallService:
         self._desks: tuple[Desk, ...] = ()
         self._phase: _Phase = "connecting"
         self._since: float | None = None
+        self._undecryptable = False
         self._statistics = Statistics()
         self.front_ends = FrontEnds(self, stay_s=about.stay_s)
         self._faults: set[str] = set()
@@ -109,7 +112,12 @@ class CallService:
     # --- what happens
 
     def on_event(self, event: Event) -> None:
-        """Something happened in the call."""
+        """Something happened in the call. After its end nothing does: a talk key that is let go then is nobody's news.
+
+        But for one who was told to try what can be opened after being removed.
+        """
+        if self.over and not isinstance(event, Eavesdropped | Left):
+            return
         self._follow(event)
         if self._recorder is not None:
             self._recorder.happened(event)
@@ -142,6 +150,8 @@ class CallService:
                 self._phase = "joined"
             case Left():
                 self._phase = "left"
+            case Undecryptable(active=active):
+                self._undecryptable = active
             case MuteRequested():
                 self.mute(True)
             case ParticipantLeft(participant=who) if self._engine is not None:
@@ -392,4 +402,5 @@ class CallService:
             recording=self._recording.state,
             chat=self.history.chat,
             attached=len(self.front_ends),
+            undecryptable=self._undecryptable,
         )

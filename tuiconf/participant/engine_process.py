@@ -90,7 +90,8 @@ class EngineProcess:
         peers = open_peers(rng=os.urandom)
         self._people = Acquaintances(setting.identity.public_key, peers.read())
         self.service = CallService(about, self._happened)
-        self.engine = Engine(self._call(), self.service.on_event, self.service.played)
+        self._left: Left | None = None
+        self.engine = Engine(self._call(), self._from_engine, self.service.played)
         self._peers = PeersDesk(
             self.engine,
             self._people,
@@ -125,7 +126,7 @@ class EngineProcess:
         except TuiconfError as error:
             if self._setting.launched:
                 self.service.on_event(Failed(code=error.code, message=str(error), fatal=True))
-                self.service.on_event(Left(reason=LeftReason.FAILED))
+                self._left = Left(reason=LeftReason.FAILED)
             raise
         finally:
             self._manager.stopping()
@@ -136,6 +137,8 @@ class EngineProcess:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             await self._peers.close()
+            if self._left is not None:
+                self.service.on_event(self._left)
             await self._server.close()
         return EXIT_CODES[reason] or int(self._device_failed)
 
@@ -289,6 +292,16 @@ class EngineProcess:
         self._setting.trust(address, offered)
         if address.pin is None and not offered.publicly_trusted():
             self._link = replace(self._link, relay=replace(address, pin=offered.pin))
+
+    def _from_engine(self, event: Event) -> None:
+        """The last event of a call is told when what comes of its end is: a recording that is closed, a full disk.
+
+        Whoever was told to try what can be opened after being removed is told of that at once, and stays.
+        """
+        if isinstance(event, Left) and not self._plan.eavesdrop:
+            self._left = event
+        else:
+            self.service.on_event(event)
 
     def _happened(self, event: Event) -> None:
         self._peers.happened(event)

@@ -84,6 +84,8 @@ def _who(state: schema.State) -> Iterator[str]:
         recording = ", RECORDING" if state.recording is not None and state.recording.active else ""
         hand = ", hand up" if me.hand else ""
         yield f"you: {name_of(me)}{', host' if me.host else ''}, {heard(state.audio)}{hand}{recording}"
+    if state.undecryptable:
+        yield "some sound cannot be decrypted: it is silenced"
     silenced = {volume.leaf for volume in state.volumes if volume.muted}
     yield from (_person(person, people, silenced=person.leaf in silenced) for person in others[:MAX_LINES])
     yield from _more(len(others))

@@ -32,7 +32,7 @@ from tuiconf.tui.line_filters import AsciiOnly
 from tuiconf.tui.model import ALL, CallModel, Part, Parts
 from tuiconf.tui.outcome import Outcome
 from tuiconf.tui.screens.base import Modal, ModelScreen
-from tuiconf.tui.talking import Talking
+from tuiconf.tui.talking import RENEW_S, Talking
 from tuiconf.tui.terminal.driver import TerminalDriver
 from tuiconf.tui.terminal.events import BackgroundKnown, KeyReleased, KeyReleasesKnown
 from tuiconf.tui.terminal.patient import PatientOutput
@@ -283,7 +283,7 @@ class TuiconfApp(PatientOutput[Outcome]):
         self.stop_talking()
 
     def _talk(self, down: bool) -> None:
-        self.run_worker(self.do(schema.PushToTalkDown() if down else schema.PushToTalkUp()))
+        self.run_worker(self.do(schema.PushToTalkDown(renew_s=RENEW_S) if down else schema.PushToTalkUp()))
 
     # --- what happens
 

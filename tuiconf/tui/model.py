@@ -81,6 +81,7 @@ class CallModel:
     def begin(self, state: schema.State) -> None:
         """This is how it is. Events that `state` already contains change nothing afterwards."""
         self.state = state
+        self.undecryptable = state.undecryptable
         self.stale = False
         if self.code is not None and self.code.epoch != state.epoch:
             self.code = None

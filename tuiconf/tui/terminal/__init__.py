@@ -24,7 +24,7 @@ How an App uses it::
         # on the talk key (a press or a repeat, when no input has the focus): self.act(self.talk.key(now))
         # every 100 ms while self.talk.is_down:                               self.act(self.talk.tick(now))
         # act(Down()) calls ptt.down, act(Up(why)) calls ptt.up, act(None) does nothing. An interface that hangs can
-        # say nothing: there only the engine's own bound ends it (two minutes, or the `hold_s` of ptt.down).
+        # say nothing: the engine ends it when it is not told for so long that the key is down (`renew_s` of ptt.down).
         # talk.mode and talk.words say what is active, for the status line and the help
 
         def on_background_known(self, event): …               # event.dark; only if the theme was left to us
