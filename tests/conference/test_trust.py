@@ -191,6 +191,19 @@ def test_whoever_is_verified_while_they_wait_is_let_in() -> None:
     assert trusts(ann)["Mara"] == "verified"
 
 
+def test_who_waits_and_turns_out_to_use_the_name_of_another_is_told_of_again() -> None:
+    world = World()
+    ann = world.guest("Ann", creator=True, rules=UNKNOWN)
+    world.run(0.5)
+    world.guest("Mara", identity=IMPOSTOR)
+    world.run(5.0)
+    ann.people.stored(pins(known=(MARA,)))  # as another call of Ann's has met her
+    world.run(5.0)
+    told = [event.caller for event in ann.of(Knocked)]
+    assert [caller.trust for caller in told] == ["new", "changed"]
+    assert {caller.ref for caller in told} == {ann.session.callers[0].ref}
+
+
 def test_those_on_the_list_need_not_wait_and_are_new_all_the_same() -> None:
     world = World()
     ann = world.guest("Ann", creator=True, rules=UNKNOWN)

@@ -133,7 +133,8 @@ class StatusChanged(Event, frozen=True, kw_only=True, tag="status_changed"):
 
 
 class Knocked(Event, frozen=True, kw_only=True, tag="knocked"):
-    """Someone waits in the lobby. Told once for each, to those who may admit."""
+    """Someone waits in the lobby. Told once for each, to those who may admit; and again, with the same `ref`, when they
+    are of another state of trust."""
 
     caller: Caller
 
