@@ -12,10 +12,12 @@ import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from tuiconf.crypto.primitives import Random
 from tuiconf.errors import TuiconfError
+
+if TYPE_CHECKING:  # every front end needs this file, and none of the cryptography
+    from tuiconf.crypto.primitives import Random
 
 FILE_MODE: Final = 0o600
 FOLDER_MODE: Final = 0o700

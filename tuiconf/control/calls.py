@@ -8,12 +8,14 @@ import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tuiconf import paths
 from tuiconf.adapters import private_files
-from tuiconf.crypto.primitives import Random
 from tuiconf.errors import UsageError
+
+if TYPE_CHECKING:  # every front end needs this file, and none of the cryptography
+    from tuiconf.crypto.primitives import Random
 
 _SUFFIX: Final = ".sock"
 _ALPHABET: Final = "abcdefghijkmnpqrstuvwxyz23456789"  # 32, without what is mistaken for something else

@@ -265,8 +265,8 @@ class PushToTalkDown(Request[Done], frozen=True, kw_only=True, forbid_unknown_fi
     With `hold_s`: until `ptt.up`, or for so many seconds, also when this connection ends before. So a switch whose
     processes end at once cannot leave the microphone on, should its `ptt.up` be lost. Said again, it begins anew.
 
-    With `renew_s`: until `ptt.up` or the end of this connection, and for so many seconds, unless it is said again within
-    them. So a client that hangs while its key is down cannot leave the microphone on. Not together with `hold_s`.
+    With `renew_s`: until `ptt.up` or the end of this connection, and for so many seconds, unless it is said again in
+    time. So a client that hangs while its key is down cannot leave the microphone on. Not together with `hold_s`.
     """
 
     method = "ptt.down"

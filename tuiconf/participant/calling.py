@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import Callable
 
 from tuiconf import paths
 from tuiconf.adapters.identity_store import load_or_create, terminal_ask
@@ -16,15 +15,16 @@ from tuiconf.adapters.relay import RelayConnection
 from tuiconf.adapters.standard_streams import occupy_closed, stdin_is_open
 from tuiconf.adapters.trust import AskPerson, RelayTrust
 from tuiconf.config import Config
-from tuiconf.control.calls import find_call, new_call
+from tuiconf.control.calls import new_call
 from tuiconf.errors import TuiconfError, UsageError
 from tuiconf.identity.keys import Identity
 from tuiconf.identity.link import RelayAddress, format_pin
 from tuiconf.media import opus
-from tuiconf.participant import dialogue, launch, start
+from tuiconf.participant import launch, start
 from tuiconf.participant.engine_process import EngineProcess, Setting
 from tuiconf.participant.front_end import FrontEnd, wait_until_joined
 from tuiconf.participant.here import InThisProcess
+from tuiconf.participant.loop import loop_factory
 from tuiconf.participant.plan import Plan, load_config, make_plan
 from tuiconf.participant.remembering import Rememberer
 
@@ -56,34 +56,6 @@ def run_call(args: argparse.Namespace) -> int:
         else:
             return runner.run(_here(plan, _setting(plan, identity, trust)))
     return start.become_screen(call, args)
-
-
-def run_start(args: argparse.Namespace) -> int:
-    """The start dialogue in plain lines, and the call that it leads to.
-
-    Raises:
-        TuiconfError: no call could begin.
-    """
-    if not stdin_is_open():
-        raise UsageError("standard input is closed: say which room, tuiconf join LINK or tuiconf host RELAY")
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(dialogue.run(args))
-
-
-def run_attach(args: argparse.Namespace) -> int:
-    """A front end for a call that runs already.
-
-    Raises:
-        UsageError: there is no such call.
-        TuiconfError: its engine is gone.
-    """
-    occupy_closed()
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(_attach(find_call(args.call), as_json=args.json))
-
-
-async def _attach(call: str, *, as_json: bool) -> int:
-    return await FrontEnd(call, as_json=as_json).run(since=None)
 
 
 def run_engine(args: argparse.Namespace) -> int:
@@ -198,13 +170,3 @@ def unlock(args: argparse.Namespace, *, person: bool, config: Config | None = No
     if args.name is not None:
         return _identity(args.name, person=person)
     return _identity((config or load_config(args.config)).me.name, person=person)
-
-
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """uvloop where the `fast` extra has installed it."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory

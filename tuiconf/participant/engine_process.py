@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -40,12 +40,11 @@ from tuiconf.errors import LocalProtocolError, TuiconfError, UsageError
 from tuiconf.identity.keys import Identity
 from tuiconf.identity.link import RelayAddress, derive_keys, format_link
 from tuiconf.media import opus
+from tuiconf.participant.exit_codes import EXIT_CODES
 from tuiconf.participant.plan import Plan, load_config, sound_of
 
 # They need milliseconds; if they were killed in between, the call begins all the same.
 FIRST_WATCHER_S: Final = 10.0
-
-EXIT_CODES: Final[Mapping[LeftReason, int]] = {LeftReason.LEFT: 0, LeftReason.REMOVED: 1, LeftReason.FAILED: 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

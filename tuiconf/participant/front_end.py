@@ -18,7 +18,7 @@ from tuiconf.control.client import ControlClient, EngineGone
 from tuiconf.control.events import Envelope, Failed, Joined, Left, Levels, Notice, Ready
 from tuiconf.control.rpc import ControlError
 from tuiconf.errors import TuiconfError
-from tuiconf.participant.engine_process import EXIT_CODES
+from tuiconf.participant.exit_codes import EXIT_CODES
 from tuiconf.plain.answers import RECENT_CHAT, chat, who
 from tuiconf.plain.printer import Printer, shows_utf8
 from tuiconf.plain.sentences import heard

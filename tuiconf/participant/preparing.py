@@ -34,7 +34,8 @@ from tuiconf.identity.link import (
     parse_relay,
 )
 from tuiconf.participant import launch
-from tuiconf.participant.calling import loop_factory, see_relay, unlock
+from tuiconf.participant.calling import see_relay, unlock
+from tuiconf.participant.loop import loop_factory
 from tuiconf.participant.orders import MAX_ORDER_BYTES, AcceptRelay, Answer, Host, Join, Order
 from tuiconf.participant.plan import make_plan
 

@@ -1,6 +1,6 @@
 """Which front end a person gets: the terminal interface, or plain lines; and the start of both without a call.
 
-Loads neither before it is known which: the terminal interface is to be light, and quickly there.
+Loads neither before it is known which, and no engine for either: a front end is to be light, and quickly there.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ def run(args: argparse.Namespace) -> int:
         from tuiconf.participant import terminal
 
         return terminal.run_start(args)
-    from tuiconf.participant import calling
+    from tuiconf.participant import attaching
 
-    return calling.run_start(args)
+    return attaching.run_start(args)
 
 
 def attach(args: argparse.Namespace) -> int:
@@ -44,9 +44,9 @@ def attach(args: argparse.Namespace) -> int:
         from tuiconf.participant import terminal
 
         return terminal.run_attach(args)
-    from tuiconf.participant import calling
+    from tuiconf.participant import attaching
 
-    return calling.run_attach(args)
+    return attaching.run_attach(args)
 
 
 def wants_screen(args: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> bool:
