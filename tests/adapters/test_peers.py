@@ -19,8 +19,21 @@ from hypothesis import strategies as st
 from tuiconf.adapters.peers import PeersError, PeersFile, format_peers, parse_peers
 from tuiconf.adapters.private_files import FileError, NotPrivate
 from tuiconf.adapters.words import words_of
+from tuiconf.identity import trust
 from tuiconf.identity.names import MAX_NAME_CHARACTERS, is_name
-from tuiconf.identity.trust import MAX_PINS, Accepted, Change, Compared, Finding, Forgotten, How, Met, Pin, Pins
+from tuiconf.identity.trust import (
+    MAX_PINS,
+    Accepted,
+    Change,
+    Compared,
+    Finding,
+    Forgotten,
+    How,
+    Met,
+    Pin,
+    Pins,
+    TooManyPeers,
+)
 
 MARA, BEN = b"m" * 32, b"b" * 32
 NOW: Final = 1_790_000_000.0
@@ -192,6 +205,21 @@ def test_the_largest_store_can_be_read_again(file: PeersFile) -> None:
     changes = [compared(number.to_bytes(32, "big"), name) for number in range(MAX_PINS)]
     file.change(changes)
     assert len(file.read()) == MAX_PINS
+
+
+def test_a_store_that_is_full_takes_what_it_has_room_for_and_says_what_not(
+    file: PeersFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trust, "MAX_PINS", 1)
+    file.change([compared(MARA, "Mara")])
+    refused = compared(BEN, "Ben")
+    pins, left = file.write([refused, compared(MARA, "Mara", matches=False)])
+    assert ([pin.trust for pin in pins], left) == (["changed"], [refused])
+    with pytest.raises(TooManyPeers):
+        file.change([refused])
+    assert file.write([refused, Forgotten(key=BEN)])[1] == []  # decided about again
+    pins, left = file.write([refused, Forgotten(key=MARA)])
+    assert ([pin.key for pin in file.read()], left) == ([BEN], [])
 
 
 def test_processes_that_meet_people_at_the_same_time_lose_none(path: Path) -> None:

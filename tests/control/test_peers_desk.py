@@ -35,9 +35,10 @@ from tuiconf.control.recorder import CallRecorder
 from tuiconf.control.schema import Request
 from tuiconf.control.service import About, CallService
 from tuiconf.engine import Call, Engine
+from tuiconf.identity import trust
 from tuiconf.identity.keys import Identity, fingerprint
 from tuiconf.identity.link import LinkKeys, RelayAddress, derive_keys, new_link
-from tuiconf.identity.trust import Accepted, Change, Compared, Finding, Forgotten, Met
+from tuiconf.identity.trust import Accepted, Change, Compared, Finding, Forgotten, Met, TooManyPeers
 from tuiconf.media import opus
 
 R = TypeVar("R")
@@ -251,6 +252,30 @@ async def test_what_another_process_decides_is_so_here(room: Room) -> None:
     await asyncio.sleep(0.1)
     assert (await ann.person(MARA)).trust == "changed"  # the name is the other's now
     assert (await ann.do(schema.ListPeers())).peers[0].fingerprint == fingerprint(IMPOSTOR.public_key)
+
+
+async def test_when_others_have_filled_the_store_what_was_decided_here_holds_and_all_else_is_stored(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers_desk, "RETRY_S", 0.05)
+    ann = await room.host()
+    await room.guest(MARA)
+    await ann.person(MARA)
+    other = PeersFile(room.store, rng=os.urandom)
+    await until(lambda: len(other.read()) == 1)
+    monkeypatch.setattr(trust, "MAX_PINS", 1)
+    other.change([Forgotten(key=MARA.public_key), compared(BEN)])
+    with pytest.raises(TooManyPeers):
+        await ann.do(schema.VerifyPeer(peer="Mara", how="safety_number", matches=False))
+    await ann.becomes(MARA, "changed")
+    assert ann.engine.sound.silenced == {(await ann.person(MARA)).leaf}
+    await ann.do(schema.VerifyPeer(peer="Ben", how="fingerprint", matches=False))  # of whom there is room
+    assert [pin.trust for pin in other.read()] == ["changed"]
+    await until(lambda: len(ann.failures()) == 1)
+    await ann.do(schema.ForgetPeer(peer="Ben"))
+    await until(lambda: [(pin.name, pin.trust) for pin in other.read()] == [("Mara", "changed")])
+    assert (await ann.person(MARA)).trust == "changed"
+    assert len(ann.failures()) == 1
 
 
 async def test_on_a_full_disk_the_call_goes_on_and_what_was_decided_is_stored_when_there_is_room(

@@ -200,6 +200,16 @@ def test_when_it_is_full_the_one_not_met_for_longest_goes_and_never_one_who_was_
     assert pins.trust(STRANGER, "Cy") == "new"
 
 
+def test_a_decision_for_which_there_is_no_room_can_be_held_beyond_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trust, "MAX_PINS", 1)
+    pins = after(compared(MARA, "Mara"))
+    assert pins.hold(compared(BEN, "Ben", matches=False))
+    assert pins.hold(met(STRANGER, "Cy")) is False
+    assert [pins.trust(key, name) for key, name in ((MARA, "Mara"), (BEN, "Ben"))] == ["verified", "changed"]
+    assert pins.hold(Forgotten(key=MARA))
+    assert pins.trust(MARA, "Mara") == "new"
+
+
 def test_when_it_is_full_of_decisions_strangers_stay_new_and_the_next_decision_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

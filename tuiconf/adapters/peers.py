@@ -24,7 +24,7 @@ from tuiconf.crypto.primitives import Random
 from tuiconf.errors import TuiconfError
 from tuiconf.identity.keys import PUBLIC_KEY_BYTES, fingerprint
 from tuiconf.identity.names import is_name
-from tuiconf.identity.trust import Change, Finding, How, Pin, Pins
+from tuiconf.identity.trust import Change, Finding, How, Met, Pin, Pins, TooManyPeers
 
 # Twice what `MAX_PINS` lines of the longest names take: comments are the owner's.
 MAX_FILE_BYTES: Final = 4 << 20
@@ -113,17 +113,29 @@ class PeersFile:
         Raises:
             PeersError: it cannot be understood, and stays as it is.
             FileError: it cannot be read or written, and stays as it was.
-            TooManyPeers: it is full of people who were decided about.
+            TooManyPeers: it is full of people who were decided about; what there was room for is written.
+        """
+        pins, refused = self.write(changes)
+        if refused:
+            raise TooManyPeers
+        return pins
+
+    def write(self, changes: Sequence[Change]) -> tuple[Pins, list[Change]]:
+        """The same, and the decisions for which there was no room, whatever came of the others.
+
+        Raises:
+            PeersError, FileError: as `change`.
         """
         private_files.make_folder(self._path.parent)
         with private_files.locked(self._path):
             signature, lines = self._at_rest()
             pins = _pins(lines)
-            if [change for change in changes if pins.apply(change)]:
+            applied, refused = _apply(pins, changes)
+            if applied:
                 private_files.replace(self._path, _rewritten(lines, pins).encode(), rng=self._rng)
                 signature = self._signature()
             self._seen, self._was_read = signature, True
-        return pins
+        return pins, refused
 
     def _at_rest(self) -> tuple[_Signature, _Lines]:
         """What is in the file; if others have changed it since it was read here, once nobody is writing any more."""
@@ -159,6 +171,21 @@ def open_peers(*, rng: Random) -> PeersFile:
     from tuiconf import paths
 
     return PeersFile(paths.peers_file(os.environ), rng=rng)
+
+
+def _apply(pins: Pins, changes: Sequence[Change]) -> tuple[bool, list[Change]]:
+    """Whether anything has changed, and the decisions without room for them, but those that a later one replaces."""
+    changed, refused = False, list[Change]()
+    for change in changes:
+        if not isinstance(change, Met):
+            refused = [other for other in refused if other.key != change.key]
+        try:
+            changed |= pins.apply(change)
+        except TooManyPeers:
+            refused.append(change)
+    if changed and refused:  # there may be room now
+        _, refused = _apply(pins, refused)
+    return changed, refused
 
 
 def _pins(lines: _Lines) -> Pins:

@@ -78,12 +78,8 @@ class Acquaintances:
         self._bound_unstored()
 
     def decide(self, change: Change) -> None:
-        """Our user has decided about someone.
-
-        Raises:
-            TooManyPeers: it cannot be kept.
-        """
-        self._pins.apply(change)
+        """Our user has decided about someone. It holds in this call, whether or not the store will have room for it."""
+        self._pins.hold(change)
         self._unstored.append(change)
         self._new.discard(change.key)
 
@@ -95,7 +91,8 @@ class Acquaintances:
         done = {id(change) for change in written}
         self._unstored = [change for change in self._unstored if id(change) not in done]
         self._pins = pins.copy()
-        self._unstored = [change for change in self._unstored if self._pins.apply(change)]
+        # What the store had no room for holds in this call all the same.
+        self._unstored = [change for change in self._unstored if self._pins.hold(change)]
         # Whoever was found to be another, wherever that was, is nobody new any more.
         self._new = {key for key in self._new if (pin := self._pins.get(key)) is None or pin.finding is None}
 
@@ -111,5 +108,5 @@ class Acquaintances:
     def _bound_unstored(self) -> None:
         over = len(self._unstored) - MAX_UNSTORED
         if over > 0:
-            dropped = [change for change in self._unstored if isinstance(change, Met)][:over]
-            self._unstored = [change for change in self._unstored if change not in dropped]
+            dropped = {id(change) for change in [met for met in self._unstored if isinstance(met, Met)][:over]}
+            self._unstored = [change for change in self._unstored if id(change) not in dropped]

@@ -31,7 +31,7 @@ from tuiconf.control.verifying import (
 )
 from tuiconf.engine import Engine
 from tuiconf.errors import TuiconfError
-from tuiconf.identity.trust import Change
+from tuiconf.identity.trust import Change, TooManyPeers
 
 # How soon we notice what another process has decided: the number, time and size of one file are looked at, 5 µs.
 LOOK_S: Final = 1.0
@@ -105,7 +105,8 @@ class PeersDesk:
     async def _keep_in_step(self) -> None:
         """What goes wrong is told once: the call goes on with what is known."""
         try:
-            await self._exchange()
+            if await self._exchange():
+                raise TooManyPeers
         except TuiconfError as error:
             self._retry_at = time.monotonic() + RETRY_S
             if str(error) != self._trouble:
@@ -113,24 +114,28 @@ class PeersDesk:
                 message = f"{error}; who is met or verified now is remembered for this call only until that is repaired"
                 self._on_event(Failed(code=error.code, message=message, fatal=False))
 
-    async def _exchange(self) -> None:
-        """Write what is not in the file, and take over what is.
+    async def _exchange(self, *, at_once: bool = False) -> list[Change]:
+        """Write what is not in the file, and take over what is; the decisions for which it has no room.
+
+        `at_once`: also if that has just failed. Somebody waits to hear whether what they decided is stored.
 
         Raises:
             TuiconfError: it cannot be read or written.
         """
+        refused: list[Change] = []
         async with self._turn:
             changes = self._people.unstored
-            if changes and time.monotonic() >= self._retry_at:
-                pins = await asyncio.to_thread(self._file.change, changes)
-                self._people.stored(pins, written=changes)
-                self._trouble = ""
+            if changes and (at_once or time.monotonic() >= self._retry_at):
+                pins, refused = await asyncio.to_thread(self._file.write, changes)
+                self._people.stored(pins, written=[change for change in changes if change not in refused])
             elif self._file.has_changed():
                 self._people.stored(await asyncio.to_thread(self._file.read))
-                self._trouble = ""
             elif not self._unsettled:
-                return
+                return refused
         self._settle()
+        if not self._people.unstored:
+            self._trouble = ""
+        return refused
 
     def _settle(self) -> None:
         """Everything follows from who people are to us now: who is heard, who need not wait, what is shown."""
@@ -178,8 +183,8 @@ class PeersDesk:
     async def _decide(self, change: Change) -> None:
         self._people.decide(change)
         self._settle()
-        self._retry_at = 0.0
-        await self._exchange()
+        if change in await self._exchange(at_once=True):
+            raise TooManyPeers
 
     async def _book(self) -> PeerBook:
         """With what others have written: for a decision the newest counts."""

@@ -48,6 +48,9 @@ class TooManyPeers(TuiconfError):
 
     code = "too_many_peers"
 
+    def __init__(self) -> None:
+        super().__init__(f"{MAX_PINS} people were compared with: forget one of them")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
@@ -195,6 +198,21 @@ class Pins:
                 return self._drop(key) is not None
         return True
 
+    def hold(self, change: Change) -> bool:
+        """As `apply`; and a decision for which there is no room is kept beyond it: by a call, not by a store.
+
+        Else somebody who was found to be another would be heard again once the store is full.
+        """
+        try:
+            return self.apply(change)
+        except TooManyPeers:
+            match change:
+                case Compared(key=key, name=name, finding=finding):
+                    self._put(Pin(key=key, name=name, first_met=finding.at, last_met=finding.at, finding=finding))
+                case Accepted(key=key, name=name, at=at):
+                    self._put(Pin(key=key, name=name, first_met=at, last_met=at))
+        return True
+
     def _meet(self, met: Met) -> bool:
         """Whoever is `changed` is not pinned, and a name that is another's is not theirs, until someone decides."""
         if self.trust(met.key, met.name) == "changed":
@@ -213,7 +231,7 @@ class Pins:
     def _decide(self, key: bytes, name: str, at: float, finding: Finding | None) -> None:
         pin = self._by_key.get(key)
         if pin is None and not self._make_room():
-            raise TooManyPeers(f"{MAX_PINS} people were compared with: forget one of them")
+            raise TooManyPeers
         first_met, last_met = (at, at) if pin is None else (pin.first_met, pin.last_met)
         self._put(Pin(key=key, name=name, first_met=first_met, last_met=last_met, finding=finding))
 
