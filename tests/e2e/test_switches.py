@@ -134,7 +134,7 @@ def test_what_cannot_be_a_switch_is_one_sentence(world: World) -> None:
         assert len(refused.error_lines) == 1 and refused.lines == [], refused.transcript()
 
 
-def test_a_button_whose_process_ends_at_once_says_for_how_long_it_may_be_down(ann: Machine) -> None:
+def test_a_button_whose_process_ends_at_once_or_hangs_says_for_how_long_it_may_be_down(ann: Machine) -> None:
     def live() -> object:
         return ann.ctl("state.get")["audio"]["live"]
 
@@ -146,6 +146,11 @@ def test_a_button_whose_process_ends_at_once_says_for_how_long_it_may_be_down(an
     ann.ctl("ptt.down", "hold_s=2")
     until(lambda: not live(), "end of a key whose release was lost")
     assert time.monotonic() - began >= 2
+    wire = ann.wire()
+    wire.do("ptt.down", renew_s=1)  # and hangs
+    assert live()
+    until(lambda: not live(), "end of a key of which nothing is heard any more")
+    wire.close()
     wrong = (*("hold_s=0", "hold_s=-1", "hold_s=121", "hold_s=nan", "hold_s=inf"), *("renew_s=0", "renew_s=121"))
     for words in (*((word,) for word in wrong), ("hold_s=1", "renew_s=1")):
         refused = ann.run("ctl", "ptt.down", *words)
