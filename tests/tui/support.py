@@ -67,6 +67,7 @@ class FakeTerminal:
     unicode: bool = True
     multiplexer: Literal["", "tmux", "screen"] = ""
     key_releases: bool = True
+    mouse: bool = True
     motion: bool = True
     dark: bool = True
 
@@ -390,10 +391,12 @@ def make_app(
             raise EngineGone("the engine does not answer")
         return there
 
+    launcher = launcher or FakeLauncher()
     return TuiconfApp(
         call=call,
         connect=cast("Callable[[str], Awaitable[Any]]", connect),
-        launcher=launcher or FakeLauncher(),
+        launcher=launcher,
+        keeper=launcher,
         settings=settings or Tui(),
         terminal=terminal or FakeTerminal(),
     )

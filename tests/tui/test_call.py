@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from textual.events import Paste
 from textual.geometry import Region
 
 from tests.tui.support import (
@@ -29,6 +30,7 @@ from tests.tui.support import (
     stats,
     until,
 )
+from tuiconf.commands import COMMANDS
 from tuiconf.config import Keys, Tui
 from tuiconf.control import schema
 from tuiconf.control.events import (
@@ -228,6 +230,46 @@ async def test_what_is_typed_is_said_keys_included_and_shown() -> None:
         assert value(app) == "" and app.screen.query_one(ChatInput).active
         await pilot.press("enter")  # nothing to say: back to the call
         assert not app.screen.query_one(ChatInput).active
+
+
+async def test_all_lines_of_a_paste_are_one_line_of_chat_wherever_one_is() -> None:
+    control = FakeControl()
+    async with running(make_app(control)) as (app, pilot):
+        app.screen.post_message(Paste("\none\n  two\r\nthree\n"))
+        await until(pilot, lambda: value(app) == "one two three")
+        assert app.screen.query_one(ChatInput).active
+        await pilot.press("left", "left")
+        app.screen.query_one(ChatInput).field.post_message(Paste("x\ny"))
+        await until(pilot, lambda: value(app) == "one two thrx yee")
+        assert not control.asked_for(schema.ChatSend)
+
+
+async def test_of_a_paste_that_is_too_long_it_is_said_how_much_was_taken() -> None:
+    async with running(make_app(FakeControl()), notifications=True) as (app, pilot):
+        app.screen.post_message(Paste("a" * (schema.MAX_CHAT_CHARACTERS + 1)))
+        await until(pilot, lambda: "4000" in screen_text(app))
+        assert len(value(app)) == schema.MAX_CHAT_CHARACTERS
+
+
+async def test_help_that_is_typed_lists_the_keys_of_the_call_and_of_one_command_its_meaning() -> None:
+    async with running(make_app(FakeControl()), notifications=True) as (app, pilot):
+        await pilot.press("c", *"/help", "enter")
+        await until(pilot, lambda: "Mute yourself" in screen_text(app))
+        assert "Move cursor" not in screen_text(app)
+        await pilot.press("escape", "c", *"/help mute", "enter")
+        await until(pilot, lambda: "/mute: send nothing of" in screen_text(app))
+        await pilot.press(*"/chat", "enter")
+        await until(pilot, lambda: "PgUp go back in the chat" in screen_text(app))
+        assert not app.screen.query_one(ChatInput).active
+
+
+async def test_of_completions_that_do_not_fit_their_number_is_told() -> None:
+    async with running(make_app(FakeControl())) as (app, pilot):
+        await pilot.press("slash")
+        shown = app.screen.query_one(Completions)
+        await until(pilot, lambda: "/mute" in shown.text)
+        words = shown.text.split()
+        assert words[-1] == f"+{len(COMMANDS) - len(words) + 1}"
 
 
 async def test_what_could_not_be_said_stays() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tuiconf.tui.widgets.digits import big_lines, plain_lines
 from tuiconf.tui.widgets.meter import level_bar, share_bar
-from tuiconf.tui.widgets.qr import QUIET, draw_qr, qr_modules
+from tuiconf.tui.widgets.qr import QUIET, draw_qr, qr_modules, solid
 from tuiconf.tui.widgets.sparkline import bars, ceiling, columns
 
 _GROUPS = ["01234", "56789", "98765", "43210", "11111", "75757"]
@@ -45,6 +47,18 @@ def test_a_code_without_unicode_takes_two_cells_for_a_module() -> None:
         "".join("#" if module else " " for module in row) for row in modules
     ]
     assert not drawn.fits(80, 24)
+
+
+@pytest.mark.parametrize("ink", ["reverse", "on black"])
+def test_a_code_without_unicode_is_drawn_in_solid_cells_and_not_in_letters(ink: str) -> None:
+    code = draw_qr(qr_modules("tuiconf"), unicode=False, ink_is_light=False)
+    drawn = solid(code, ink)
+    assert set(drawn.plain) == {" ", "\n"}
+    shown = list(drawn.plain)
+    for span in drawn.spans:
+        assert span.style == ink
+        shown[span.start : span.end] = "#" * (span.end - span.start)
+    assert "".join(shown) == "\n".join(code.lines)
 
 
 def test_big_digits_go_side_by_side_as_far_as_there_is_room_in_full_rows() -> None:

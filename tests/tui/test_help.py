@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.tui.showing import shown
-from tests.tui.support import screen_text
+from tests.tui.showing import PREPARED, shown
+from tests.tui.support import FakeControl, screen_text, state
 from tuiconf.commands import COMMANDS
 from tuiconf.config import Keys, Tui
 from tuiconf.tui.keymap import ACTIONS
@@ -40,6 +40,18 @@ async def test_the_help_of_another_page_lists_that_pages_keys() -> None:
         there.app.push_screen(HelpScreen())
         await there.pilot.pause()
         assert "Find someone by name or fingerprint" in screen_text(there.app)
+
+
+async def test_what_a_command_may_be_told_is_not_taken_for_markup() -> None:
+    async with shown("help", size=(120, 90)) as there:
+        assert "/join [muted]" in there.text
+        assert "[code|number|" in there.text
+
+
+async def test_before_a_call_there_is_nowhere_to_type_commands() -> None:
+    async with shown("help", FakeControl(state(**PREPARED)), size=(80, 60)) as there:
+        assert "Esc" in there.text
+        assert "Commands" not in there.text
 
 
 async def test_it_scrolls_with_the_keyboard_and_escape_goes_back() -> None:

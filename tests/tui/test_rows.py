@@ -104,6 +104,16 @@ async def test_a_long_list_scrolls_with_the_cursor_to_both_ends() -> None:
         assert any(line.startswith("›") and "r005" in line for line in _texts(rows))
 
 
+async def test_in_a_window_that_shrinks_the_cursor_stays_in_sight() -> None:
+    async with _App().run_test(size=(30, 20)) as pilot:
+        rows = pilot.app.query_one(Rows)
+        rows.show(_rows(*(f"r{nth}" for nth in range(18))))
+        await pilot.press("end")
+        await pilot.resize_terminal(30, 6)
+        await pilot.pause()
+        assert any(text.startswith("› r17") for text in _texts(rows))
+
+
 async def test_only_rows_that_differ_are_painted() -> None:
     async with _App().run_test(size=(30, 6)) as pilot:
         rows = pilot.app.query_one(Rows)

@@ -59,7 +59,7 @@ async def test_what_cannot_be_kept_holds_and_is_said(monkeypatch: pytest.MonkeyP
 
 async def test_without_a_file_that_is_said() -> None:
     app = make_app()
-    app.launcher = None
+    app.keeper = None
     async with running(app) as (_, pilot):
         app.open("settings")
         await pilot.pause()

@@ -65,6 +65,12 @@ async def test_a_link_is_pasted_into_its_place_wherever_one_is() -> None:
         assert there.app.screen.query_one(Input).value == LINK
 
 
+async def test_a_link_that_was_copied_in_several_lines_is_one() -> None:
+    async with _started(FakeLauncher(rooms=())) as there:
+        there.app.screen.query_one(Input).post_message(Paste("\ntuiconf://relay.example/stand\nup#c2VjcmV0\n"))
+        await until(there.pilot, lambda: "tuiconf://relay.example/standup#c2VjcmV0" in there.text)
+
+
 async def test_a_wrong_link_is_one_sentence_and_what_was_typed_stays() -> None:
     error = UsageError("the link has no secret after '#': copy all of it, and put it in quotes")
     async with _started(FakeLauncher(rooms=(), error=error)) as there:

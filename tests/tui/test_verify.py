@@ -241,6 +241,26 @@ async def test_without_colours_the_code_can_be_drawn_the_other_way_round() -> No
         assert there.text == before
 
 
+async def test_without_colours_the_code_is_drawn_as_the_background_is() -> None:
+    drawn: list[str] = []
+    for dark in (True, False):
+        async with shown(_safety(), terminal=FakeTerminal(colours="none", dark=dark)) as there:
+            await until(there.pilot, lambda: "0 3 3 1 7" in there.text)
+            drawn.append(there.text.splitlines()[2][-10:])
+    on_dark, on_light = drawn
+    assert set(on_dark.strip()) & set("█▀")
+    assert on_dark != on_light
+
+
+async def test_in_ascii_the_code_is_made_of_cells_that_a_camera_can_read() -> None:
+    async with shown(_safety(), terminal=FakeTerminal(colours="none", unicode=False), size=(120, 50)) as there:
+        await until(there.pilot, lambda: "0 3 3 1 7" in there.text)
+        assert "#" not in there.text
+        qr = there.app.screen.query_one(".qr")
+        strips = [qr.render_line(y) for y in range(qr.size.height)]
+        assert any(segment.style and segment.style.reverse for strip in strips for segment in strip)
+
+
 async def test_a_name_cannot_break_out_of_the_page() -> None:
     evil = "\x1b[2J[@click=app.quit]\u202e"
     async with shown(_safety(MARA.leaf, evil)) as there:

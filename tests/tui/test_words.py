@@ -150,6 +150,22 @@ def test_the_status_tells_how_the_connection_is_and_how_to_talk() -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"phase": "waiting"}, "nobody hears you yet"),
+        ({"phase": "reconnecting"}, "nobody hears you until it is back"),
+        ({"phase": "reconnecting", "audio": msgspec.structs.replace(AUDIO, live=False, muted=True)}, "hold space"),
+    ],
+)
+def test_nobody_is_said_to_be_heard_where_nothing_can_be_sent(changes: dict[str, Any], words: str) -> None:
+    bar = StatusBar(model_of(**changes))
+    bar.talk_words = ("hold space",)
+    text = text_of(bar.draw(79, 1)[0])
+    assert words in text
+    assert "you are heard" not in text
+
+
+@pytest.mark.parametrize(
     ("audio", "words"),
     [
         (msgspec.structs.replace(AUDIO, push_to_talk=True), "talking while the key is down"),

@@ -40,11 +40,30 @@ class OrderRefused(TuiconfError):
         self.code = answer.code
 
 
-class ProcessLauncher:
-    """Starts engines by `tuiconf prepare`. To be closed in the end."""
+class SettingsKeeper:
+    """Keeps settings in the file they were read from, or would have been."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._config_path: Path = args.config or paths.config_file()
+
+    def save(self, table: str, key: str, value: str | bool | float) -> None:
+        """Put one setting into the file.
+
+        Raises:
+            TuiconfError: it cannot be.
+        """
+        settings_file.save(self._config_path, table, key, value)
+
+    def settings_file(self) -> str:
+        """Where that is, for a person."""
+        return str(self._config_path)
+
+
+class ProcessLauncher(SettingsKeeper):
+    """Starts engines by `tuiconf prepare`. To be closed in the end."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        super().__init__(args)
         self._recent = RecentRooms(paths.recent_rooms_file(), rng=os.urandom)
         self._turns = asyncio.Lock()
         self._asking = _needs_person()
@@ -120,18 +139,6 @@ class ProcessLauncher:
             TuiconfError: that cannot be kept.
         """
         await self._order(AcceptRelay(relay=question.address, pin=question.pin))
-
-    def save(self, table: str, key: str, value: str | bool | float) -> None:
-        """Put one setting into the file.
-
-        Raises:
-            TuiconfError: it cannot be.
-        """
-        settings_file.save(self._config_path, table, key, value)
-
-    def settings_file(self) -> str:
-        """Where that is, for a person."""
-        return str(self._config_path)
 
     # --- the process
 

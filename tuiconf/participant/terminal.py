@@ -12,9 +12,9 @@ from tuiconf.adapters.standard_streams import occupy_closed
 from tuiconf.config import Tui
 from tuiconf.control.calls import find_call, socket_path
 from tuiconf.control.client import ControlClient
-from tuiconf.participant.launcher import ProcessLauncher
+from tuiconf.participant.launcher import ProcessLauncher, SettingsKeeper
 from tuiconf.tui.app import TuiconfApp
-from tuiconf.tui.launcher import Control, Launcher
+from tuiconf.tui.launcher import Control, Keeper, Launcher
 from tuiconf.tui.outcome import Outcome
 from tuiconf.tui.terminal import detect
 
@@ -37,7 +37,7 @@ def run_attach(args: argparse.Namespace) -> int:
     """
     occupy_closed()
     call = find_call(args.call)
-    return asyncio.run(_show(call, _settings(args), launcher=None))
+    return asyncio.run(_show(call, _settings(args), keeper=SettingsKeeper(args)))
 
 
 async def _start(args: argparse.Namespace) -> int:
@@ -45,13 +45,16 @@ async def _start(args: argparse.Namespace) -> int:
     launcher = ProcessLauncher(args)
     try:
         await launcher.begin()
-        return await _show(None, settings, launcher=launcher)
+        return await _show(None, settings, keeper=launcher, launcher=launcher)
     finally:
         launcher.close()
 
 
-async def _show(call: str | None, settings: Tui, *, launcher: Launcher | None) -> int:
-    app = TuiconfApp(call=call, connect=_connect, launcher=launcher, settings=settings, terminal=detect(os.environ))
+async def _show(call: str | None, settings: Tui, *, keeper: Keeper, launcher: Launcher | None = None) -> int:
+    terminal = detect(os.environ)
+    app = TuiconfApp(
+        call=call, connect=_connect, launcher=launcher, keeper=keeper, settings=settings, terminal=terminal
+    )
     outcome = await app.run_async() or Outcome(how="quit")
     if outcome.message:
         print(outcome.message, file=sys.stderr, flush=True)  # noqa: T201

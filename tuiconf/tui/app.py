@@ -23,11 +23,11 @@ from textual.widgets import Input
 from tuiconf.config import Tui
 from tuiconf.control import schema
 from tuiconf.control.client import EngineGone
-from tuiconf.control.events import NAMES, Envelope, Failed, Left
+from tuiconf.control.events import NAMES, CallEvent, Envelope, Failed, Knocked, Left
 from tuiconf.errors import TuiconfError
 from tuiconf.tui import notices, theme
 from tuiconf.tui.keymap import keymap
-from tuiconf.tui.launcher import Capabilities, Control, Launcher
+from tuiconf.tui.launcher import Capabilities, Control, Keeper, Launcher
 from tuiconf.tui.line_filters import AsciiOnly
 from tuiconf.tui.model import ALL, CallModel, Part, Parts
 from tuiconf.tui.outcome import Outcome
@@ -36,13 +36,12 @@ from tuiconf.tui.talking import RENEW_S, Talking
 from tuiconf.tui.terminal.driver import TerminalDriver
 from tuiconf.tui.terminal.events import BackgroundKnown, KeyReleased, KeyReleasesKnown
 from tuiconf.tui.terminal.patient import PatientOutput
+from tuiconf.tui.toasts import Severity, Toasts
 from tuiconf.untrusted import visible
 
 R = TypeVar("R", bound=msgspec.Struct)
 
 TuiSettings = Tui
-
-Severity = Literal["information", "warning", "error"]
 
 # Between two repaints at least so long: what happens within is one. Eight a second feel immediate, and what comes four
 # times a second (levels) is not delayed by them.
@@ -74,6 +73,7 @@ def make_screen(name: str) -> Screen[Any]:
 
 class TuiconfApp(PatientOutput[Outcome]):
     """Made by the process, and by tests. `connect` takes a call's name; without a `call` the start screen comes first.
+    Without a `keeper` settings hold for this time only.
 
     `model` is what is shown; `control` the connection to the engine, while there is one.
     """
@@ -92,6 +92,7 @@ class TuiconfApp(PatientOutput[Outcome]):
         call: str | None,
         connect: Callable[[str], Awaitable[Control]],
         launcher: Launcher | None,
+        keeper: Keeper | None = None,
         settings: TuiSettings,
         terminal: Capabilities,
     ) -> None:
@@ -99,8 +100,10 @@ class TuiconfApp(PatientOutput[Outcome]):
         self._call = call
         self._connect = connect
         self.launcher = launcher
+        self.keeper = keeper
         self.settings = settings
         self.terminal = terminal
+        self.takes_mouse = terminal.mouse
         self.model = CallModel()
         self.control: Control | None = None
         self.pace_s = PACE_S
@@ -111,6 +114,7 @@ class TuiconfApp(PatientOutput[Outcome]):
         self._shown_at = 0.0
         self._failure = ""
         self._told_to_leave = False
+        self._toasts = Toasts(self)
         self._filters_added: tuple[LineFilter, ...] = ()
         self.animation_level = "none"  # nothing that moves by itself is worth the bytes
         self.when_focused = _stand_still
@@ -124,6 +128,11 @@ class TuiconfApp(PatientOutput[Outcome]):
     def ascii(self) -> bool:
         """Whether nothing but ASCII characters may be drawn."""
         return theme.in_ascii(self.settings, unicode=self.terminal.unicode)
+
+    @property
+    def dark(self) -> bool:
+        """Whether the terminal's background is, as far as is known."""
+        return self._dark
 
     @property
     def motion(self) -> bool:
@@ -225,7 +234,7 @@ class TuiconfApp(PatientOutput[Outcome]):
 
     def tell(self, message: str, severity: Severity = "information") -> None:
         """Say a sentence that does not need to be kept. What others wrote in it is neutralised."""
-        self.notify(visible(message), severity=severity, timeout=6, markup=False)
+        self._toasts.say(visible(message), severity)
 
     def open(self, name: str) -> None:
         """Show one of the dialogs and pages; what it was for, it does itself."""
@@ -309,8 +318,13 @@ class TuiconfApp(PatientOutput[Outcome]):
             self._over(event)
         elif isinstance(event, Failed) and event.fatal:
             self._failure = event.message
-        elif (notice := notices.notice(event)) is not None:
+        elif not self._is_shown(event) and (notice := notices.notice(event)) is not None:
             self.tell(*notice)
+
+    def _is_shown(self, event: CallEvent) -> bool:
+        """Whoever knocks is seen in the call, and in the lobby; of whom one may not let in there is nothing to tell."""
+        there = type(self.screen).__name__ in (SCREENS["call"][1], SCREENS["lobby"][1])
+        return isinstance(event, Knocked) and (there or not self.model.may_admit)
 
     def _over(self, event: Left) -> None:
         reason: Literal["left", "removed", "failed"] = event.reason.value
@@ -347,7 +361,7 @@ class TuiconfApp(PatientOutput[Outcome]):
             await self._show_phase()
         for screen in self.screen_stack:
             if isinstance(screen, ModelScreen | Modal) and screen.is_mounted:
-                screen.refresh_model(parts)
+                screen.model_changed(parts)
 
     async def _show_phase(self) -> None:
         """A prepared call has a screen of its own until it begins."""

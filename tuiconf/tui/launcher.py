@@ -59,6 +59,11 @@ class Capabilities(Protocol):
         ...
 
     @property
+    def mouse(self) -> bool:
+        """Whether it may be asked to tell of the mouse."""
+        ...
+
+    @property
     def motion(self) -> bool:
         """Whether it is quick enough for things that move."""
         ...
@@ -90,8 +95,24 @@ class RelayUnknown(TuiconfError):
         self.pin = pin
 
 
+class Keeper(Protocol):
+    """Keeps what is set."""
+
+    def save(self, table: str, key: str, value: str | bool | float) -> None:
+        """One setting, kept for the next time.
+
+        Raises:
+            TuiconfError: it cannot be written.
+        """
+        ...
+
+    def settings_file(self) -> str:
+        """Where `save` keeps them, for a person."""
+        ...
+
+
 class Launcher(Protocol):
-    """Begins calls, and keeps what is kept between them."""
+    """Begins calls, and knows those of before."""
 
     def recent(self) -> tuple[RecentRoom, ...]:
         """The rooms one was in, the last first."""
@@ -125,16 +146,4 @@ class Launcher(Protocol):
 
     async def accept_relay(self, question: RelayUnknown) -> None:
         """A person has compared the pin: from now on it is known."""
-        ...
-
-    def save(self, table: str, key: str, value: str | bool | float) -> None:
-        """One setting, kept for the next time.
-
-        Raises:
-            TuiconfError: it cannot be written.
-        """
-        ...
-
-    def settings_file(self) -> str:
-        """Where `save` keeps them, for a person."""
         ...

@@ -9,6 +9,7 @@ from tuiconf.control.events import (
     CommitRefused,
     Failed,
     Joined,
+    Knocked,
     KnockEnded,
     MuteRequested,
     Notice,
@@ -26,7 +27,7 @@ _GONE = {"left": "left", "removed": "was removed", "vanished": "is gone"}
 
 
 def notice(event: CallEvent) -> tuple[str, Severity] | None:
-    """The sentence, and how bad it is; None for what the screen shows anyway."""
+    """The sentence, and how bad it is; None for what every screen shows anyway."""
     match event:
         case ParticipantJoined(participant=who):
             severity: Severity = "warning" if who.trust == "changed" else "information"
@@ -35,6 +36,8 @@ def notice(event: CallEvent) -> tuple[str, Severity] | None:
             return f"{who.name} {_GONE[reason]}", "information"
         case Joined(me=me, created=True) if not me.host:
             return "Alone in a new room: nobody was there to let you in. Is it the right link?", "warning"
+        case Knocked(caller=caller):
+            return f"{caller.name} knocks", "information"
         case KnockEnded(caller=caller, reason="gone"):
             return f"{caller.name} no longer knocks", "information"
         case MuteRequested(by=who):

@@ -26,6 +26,7 @@ class Ticking(PatientOutput[str]):
         super().__init__(driver_class=TerminalDriver)
         self._tells = tells
         self._count = 0
+        self.takes_mouse = "NO_MOUSE" not in os.environ
 
     def compose(self) -> ComposeResult:
         for number in range(HEIGHT):

@@ -46,6 +46,12 @@ def test_multiplexers_also_through_ssh(environ: dict[str, str], multiplexer: str
     terminal = detect(environ)
     assert terminal.multiplexer == multiplexer
     assert terminal.key_releases is not bool(multiplexer)
+    assert terminal.mouse is (multiplexer != "screen")
+
+
+def test_in_screen_within_tmux_there_is_no_mouse_and_an_old_session_counts_for_nothing() -> None:
+    assert not detect({"TERM": "screen.xterm-256color", "TMUX": "/tmp/tmux", "STY": "1.pts"}).mouse
+    assert detect({"TERM": "xterm-kitty", "STY": "1.pts"}).mouse
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,16 @@ def test_another_terminal_says_no_by_what_it_answers(rig: Rig) -> None:
     rig.until_told("releases False")
 
 
+def test_a_terminal_that_cannot_tell_of_the_mouse_is_not_asked_to() -> None:
+    rig = Rig("-m", "tests.tui.terminal.patient_app", env={"NO_MOUSE": "1"})
+    try:
+        rig.until_ticks(5)
+    finally:
+        rig.close()
+    assert b"\x1b[?2004h" in rig.written
+    assert b"\x1b[?1000h" not in rig.written
+
+
 def test_leaving_waits_for_the_terminals_last_word_and_restores_it(rig: Rig) -> None:
     rig.answer = b""
     rig.until_written(b"\x1b[c")

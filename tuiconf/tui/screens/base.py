@@ -44,6 +44,10 @@ class ModelScreen(Waits[R]):
         """The app, with its model."""
         return cast("TuiconfApp", self.app)
 
+    def model_changed(self, parts: Parts) -> None:
+        """Called by the app, with what has changed."""
+        self.refresh_model(parts)
+
     def refresh_model(self, parts: Parts) -> None:
         """These parts of the model have changed. Called at most a few times a second, and once when it is shown."""
 
@@ -77,6 +81,10 @@ class Modal(Waits[R], ModalScreen[R]):
 
     def refresh_model(self, parts: Parts) -> None:
         """These parts of the model have changed. Called at most a few times a second, and once when it is shown."""
+
+    def model_changed(self, parts: Parts) -> None:
+        """Called by the app, with what has changed."""
+        self.refresh_model(parts)
 
     async def action_mute(self) -> None:
         """Mute, or be heard again."""

@@ -8,9 +8,9 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
-from textual.events import DescendantBlur, DescendantFocus
+from textual.events import DescendantBlur, DescendantFocus, Paste
 
-from tuiconf.commands import LocalCommand, parse_command
+from tuiconf.commands import LocalCommand, find_command, parse_command
 from tuiconf.control import schema
 from tuiconf.errors import UsageError
 from tuiconf.tui.keymap import bindings, hint, key_of, shown
@@ -20,6 +20,7 @@ from tuiconf.tui.warnings import warnings
 from tuiconf.tui.widgets.banner import Banner
 from tuiconf.tui.widgets.chat_input import ChatInput
 from tuiconf.tui.widgets.chat_log import ChatLog
+from tuiconf.tui.widgets.field import Field
 from tuiconf.tui.widgets.keyline import KeyLine
 from tuiconf.tui.widgets.roster import Roster
 from tuiconf.tui.widgets.status import StatusBar
@@ -52,7 +53,6 @@ _PAGES = {
     "who": "participants",
     "level": "devices",
     "verify": "verify",
-    "help": "help",
 }
 
 
@@ -157,18 +157,37 @@ class CallScreen(ModelScreen[None]):
     async def _said(self, event: ChatInput.Said) -> None:
         """Do what the line asks for; what cannot be stays to be corrected."""
         try:
-            meant = parse_command(event.text)
+            done = await self._do(parse_command(event.text))
         except UsageError as error:
             self.tui.tell(str(error), "error")
             return
-        if await self._do(meant):
+        if done:
             self.query_one(ChatInput).clear()
+
+    def on_paste(self, event: Paste) -> None:
+        """Into the chat, wherever one is. Nobody sees it before Enter is pressed."""
+        event.stop()
+        self.action_chat()
+        self.query_one(ChatInput).field.put(event.text)
+
+    @on(Field.TooMuch)
+    def _too_much(self, event: Field.TooMuch) -> None:
+        self.tui.tell(f"Of what you pasted only {event.taken} characters fit into one line of chat", "warning")
 
     async def _do(self, meant: schema.AnyRequest | LocalCommand) -> bool:
         page = _PAGES.get(meant.name if isinstance(meant, LocalCommand) else type(meant))
         match meant:
             case LocalCommand(name="verify", argument=who) | schema.ShowPeer(peer=who) if who != "":
                 self._compare(who)
+            case LocalCommand(name="help", argument=str(name)) if name:
+                command = find_command(name)
+                self.tui.tell(f"{command.usage}: {command.help}")
+            case LocalCommand(name="help"):
+                self.set_focus(None)  # what it lists are the keys of the call, which do nothing while one types
+                self.tui.open("help")
+            case LocalCommand(name="chat"):
+                self.set_focus(None)
+                self.tui.tell("Up and PgUp go back in the chat, End shows the last line")
             case _ if page is not None:
                 self.tui.open(page)
             case schema.Detach():

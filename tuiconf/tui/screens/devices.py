@@ -166,10 +166,10 @@ def keep(page: Panel[None], key: str, value: str | bool) -> None:
     """Into the file of settings, if there is one to write to."""
     from tuiconf.errors import TuiconfError
 
-    if page.tui.launcher is None:
+    if page.tui.keeper is None:
         return
     try:
-        page.tui.launcher.save("tui", key, value)
+        page.tui.keeper.save("tui", key, value)
     except TuiconfError as error:
         page.say(f"Changed for now, but not kept: {error}", "warning")
 

@@ -6,15 +6,17 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import ActiveBinding, Binding
 from textual.containers import VerticalScroll
 from textual.keys import key_to_character
 from textual.screen import Screen
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from tuiconf.commands import COMMANDS
 from tuiconf.tui.keymap import ACTIONS, shown
+from tuiconf.tui.model import CallModel
 from tuiconf.tui.screens.panel import Panel
 from tuiconf.tui.widgets.keyline import Hint
 
@@ -27,8 +29,14 @@ _NAMES = {
     "space": "space",
     "pageup": "PgUp",
     "pagedown": "PgDn",
+    "home": "Home",
+    "end": "End",
+    "backspace": "Backspace",
     "delete": "Del",
 }
+
+# What a page that scrolls takes; Textual binds more to it, which nobody needs to be told.
+_SCROLLS = {"up", "down", "pageup", "pagedown", "home", "end"}
 
 
 # Every screen of Textual's has these, and none of ours means them.
@@ -55,8 +63,9 @@ class HelpScreen(Panel[None]):
         with VerticalScroll():
             yield Static("Keys", classes="heading")
             yield Static(classes="keys")
-            yield Static("Commands, typed where chat is", classes="heading")
-            yield Static(classes="commands")
+            if _can_type(self.tui.model):
+                yield Static("Commands, typed where chat is", classes="heading")
+                yield Static(classes="commands")
 
     def hints(self) -> Sequence[Hint]:
         """The keys."""
@@ -70,7 +79,12 @@ class HelpScreen(Panel[None]):
         """What is bound does not change while this is shown; how wide the columns are does."""
         narrow = self.size.width < _NARROW
         self.query_one(".keys", Static).update(_table(bound(self.app.screen_stack[-2]), 9 if narrow else 18))
-        self.query_one(".commands", Static).update(_table(commands(), 12 if narrow else 26))
+        for there in self.query(".commands").results(Static):
+            there.update(_table(commands(), 12 if narrow else 26))
+
+
+def _can_type(model: CallModel) -> bool:
+    return model.state is not None and model.state.phase != "ready"
 
 
 def bound(screen: Screen[Any]) -> list[tuple[str, str]]:
@@ -78,11 +92,18 @@ def bound(screen: Screen[Any]) -> list[tuple[str, str]]:
     keys: dict[tuple[str, str], list[str]] = {}
     order: dict[tuple[str, str], int] = {}
     for key, active in screen.active_bindings.items():
-        if active.enabled and active.binding.action not in _TEXTUAL and (about := _about(active.binding)):
+        if _is_ours(key, active) and (about := _about(active.binding)):
             what = (active.binding.action, about)
             keys.setdefault(what, []).append(key_name(key))
             order.setdefault(what, _ORDER.get(active.binding.id or "", len(ACTIONS)))
     return [(" or ".join(keys[what]), what[1]) for what in sorted(keys, key=lambda what: order[what])]
+
+
+def _is_ours(key: str, active: ActiveBinding) -> bool:
+    """Not the keys with which any line is edited, nor what Textual has in every screen."""
+    if not active.enabled or active.binding.action in _TEXTUAL or isinstance(active.node, Input):
+        return False
+    return key in _SCROLLS or not type(active.node).__module__.startswith("textual.")
 
 
 def commands() -> list[tuple[str, str]]:
@@ -105,5 +126,5 @@ def _table(rows: Iterable[tuple[str, str]], widest: int) -> Table:
     table.add_column(style="bold", max_width=widest)
     table.add_column()
     for keys, about in rows:
-        table.add_row(keys, about)
+        table.add_row(Text(keys), Text(about))  # `[NAME]` is no markup
     return table

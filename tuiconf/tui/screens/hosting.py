@@ -11,6 +11,7 @@ from textual.binding import Binding
 from textual.widgets import Input, Static
 
 from tuiconf.tui.screens.panel import Panel
+from tuiconf.tui.widgets.field import LinkField
 from tuiconf.tui.widgets.keyline import Hint
 from tuiconf.tui.widgets.rows import Cell, Column, Row, Rows
 
@@ -51,7 +52,7 @@ class HostScreen(Panel[Hosting]):
     def body(self) -> ComposeResult:
         """The form."""
         yield Static("Relay, with its pin if you have one", classes="label")
-        yield Input(placeholder="relay.example or relay.example:4433?pin=…", id="relay", select_on_focus=False)
+        yield LinkField(placeholder="relay.example or relay.example:4433?pin=…", id="relay", select_on_focus=False)
         yield Static("Name of the room; without one it gets one by chance", classes="label")
         yield Input(placeholder="letters, digits, . - _", id="room", select_on_focus=False)
         yield Static("Who has to wait at the door", classes="label")

@@ -38,11 +38,15 @@ class LinkScreen(Modal[None]):
             yield Static("Whoever has it can come to the door. Give it to those you invite only.", classes="about")
             yield KeyLine((("y", "copy"), ("Esc", "back")))
 
-    async def on_mount(self) -> None:
-        """Ask for it."""
+    def on_mount(self) -> None:
+        """Ask for it: Escape works meanwhile."""
+        self.run_worker(self._ask(), exclusive=True)
+
+    async def _ask(self) -> None:
         answer = await self.tui.do(schema.GetLink())
         if answer is None:
-            self.dismiss(None)
+            if self.is_current:
+                self.dismiss(None)
             return
         self._link = answer.link
         self.query_one(".link", Static).update(Content(visible(self._link)))

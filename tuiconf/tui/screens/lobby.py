@@ -50,6 +50,7 @@ class LobbyScreen(Panel[None]):
     """Admit or deny, one after the other, or all who are known at once."""
 
     HEADING = "Lobby"
+    TELLS = ("KNOCK",)
     DEFAULT_CSS = """
     LobbyScreen .sentence { margin-bottom: 1; }
     LobbyScreen .details { height: auto; max-height: 6; padding: 0 0 0 1; border-top: solid $panel; }

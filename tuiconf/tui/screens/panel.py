@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Final, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -15,9 +15,12 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tuiconf.tui.keymap import bindings
+from tuiconf.tui.model import Parts
 from tuiconf.tui.screens.base import Modal
+from tuiconf.tui.warnings import warnings
 from tuiconf.tui.widgets.keyline import Hint, KeyLine
 from tuiconf.tui.widgets.rows import Tone
+from tuiconf.tui.widgets.status import microphone
 from tuiconf.untrusted import cells, fit, visible
 
 R = TypeVar("R")
@@ -37,6 +40,24 @@ STYLES: dict[Tone, str] = {
 """What a tone looks like in `Content`."""
 
 
+Flag = tuple[str, str]
+"""A word that says what is so, and its tone."""
+
+_FLAGS: Final[Mapping[str, str]] = {tone: STYLES[tone] for tone in ("notice", "warning", "bad")}
+
+_BADGES: Final[Mapping[str, str]] = {
+    "live": "bold $background on $success",
+    "muted": "bold $background on $error",
+    "waiting": "bold on $foreground 25%",
+}
+# The line is reversed there, which is the terminal's own way to set it apart.
+_ANSI_BADGES: Final[Mapping[str, str]] = {
+    "live": "bold not reverse ansi_black on ansi_green",
+    "muted": "bold not reverse ansi_bright_white on ansi_red",
+    "waiting": "bold not reverse",
+}
+
+
 def said(text: str, tone: Tone = "plain") -> Content:
     """One line or sentence that others may have written a part of: neutralised, and never markup."""
     return Content.styled(visible(text), STYLES[tone])
@@ -48,7 +69,10 @@ def lines(parts: Iterable[Content]) -> Content:
 
 
 class TitleLine(Widget):
-    """What the page is, and at the right edge what it is about."""
+    """What the page is, and at the right edge what it is about; and what is so in the call that the page covers.
+
+    `flags` are the words of its warnings, the gravest first, and `badge` says whether one is heard there.
+    """
 
     DEFAULT_CSS = """
     TitleLine { height: 1; background: $panel; color: $foreground; text-style: bold; }
@@ -57,28 +81,54 @@ class TitleLine(Widget):
 
     def __init__(self, title: str, aside: str = "") -> None:
         super().__init__()
-        self._title, self._aside = title, aside
+        self._title, self._aside, self._short = title, aside, aside
+        self._flags: tuple[Flag, ...] = ()
+        self._badge: Flag | None = None
 
-    def show(self, title: str | None = None, *, aside: str = "") -> None:
-        """Say this instead."""
-        new = (self._title if title is None else title, aside)
-        if new != (self._title, self._aside):
-            self._title, self._aside = new
+    def flag(self, flags: Sequence[Flag], badge: Flag | None) -> None:
+        """So it is in the call."""
+        new = (tuple(flags), badge)
+        if new != (self._flags, self._badge):
+            self._flags, self._badge = new
+            self.refresh()
+
+    def show(self, title: str | None = None, *, aside: str = "", short: str = "") -> None:
+        """Say this instead; `short` is the aside where there is no room for all of it."""
+        new = (self._title if title is None else title, aside, short or aside)
+        if new != (self._title, self._aside, self._short):
+            self._title, self._aside, self._short = new
             self.refresh()
 
     @property
     def text(self) -> str:
         """What it says."""
-        return f"{self._title} {self._aside}".strip()
+        words = [word for word, _ in (*self._flags, *((self._badge,) if self._badge else ()))]
+        return " ".join(filter(None, (self._title, self._aside, *words)))
 
     def render(self) -> Content:
-        """The line; what is at the right gives way."""
-        width = max(0, self.content_size.width - 2)
+        """The line. What it is about gives way to the gravest warning, and the others to what it is about."""
+        badge = f" {self._badge[0]} " if self._badge else ""
+        width = max(0, self.content_size.width - 2 - len(badge))
         title = fit(self._title, width)
         room = width - cells(title) - 2
-        aside = fit(self._aside, room) if room > 2 else ""
-        space = " " * max(0, width - cells(title) - cells(aside))
-        return Content(f" {title}{space}{aside} ")
+        flags = self._fitting(room - (cells(self._short) + 2 if self._short else 0), least=room)
+        room -= sum(len(word) + 2 for word, _ in flags)
+        aside = visible(self._aside) if cells(visible(self._aside)) <= room else fit(self._short, max(0, room))
+        begin = Content.assemble(f" {title}", *(part for word, tone in flags for part in ("  ", (word, _FLAGS[tone]))))
+        space = " " * max(0, width + 1 - begin.cell_length - cells(aside))
+        styles = _ANSI_BADGES if self.app.native_ansi_color else _BADGES
+        end = (badge, styles[self._badge[1]]) if self._badge else ""
+        return Content.assemble(begin, f"{space}{aside} ", end)
+
+    def _fitting(self, room: int, *, least: int) -> list[Flag]:
+        """Whole words; the first one as soon as there is room for it at all."""
+        shown: list[Flag] = []
+        for word, tone in self._flags:
+            room -= len(word) + 2
+            if room < 0 and (shown or len(word) + 2 > least):
+                break
+            shown.append((word, tone))
+        return shown
 
 
 @lru_cache(64)
@@ -87,7 +137,8 @@ def _page_with(keys: tuple[Binding, ...]) -> type[Vertical]:
 
     Of one screen's bindings Textual drops those whose keys the settings give to another.
     """
-    return type("Page", (Vertical,), {"BINDINGS": [replace(key, action=f"screen.{key.action}") for key in keys]})
+    page = [replace(key, action=f"screen.{key.action}") for key in keys]
+    return type("Page", (Vertical,), {"BINDINGS": page, "__module__": __name__})
 
 
 class Panel(Modal[R]):
@@ -98,6 +149,8 @@ class Panel(Modal[R]):
 
     HEADING = ""
     KEYS: ClassVar[Sequence[Binding]] = ()
+    TELLS: ClassVar[Container[str]] = ()
+    """The warnings that this page is about."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -123,9 +176,24 @@ class Panel(Modal[R]):
             yield Static(classes="said")
             yield KeyLine(self.hints())
 
+    def on_mount(self) -> None:
+        """What is so in the call is seen from the first moment on."""
+        self._flag()
+
     def on_resize(self) -> None:
         """Lines between things only where there is room for them."""
         self.set_class(self.size.height < LOW, "-low")
+
+    def model_changed(self, parts: Parts) -> None:
+        """The page covers the call, whose warnings, and whether one is heard there, are seen here as well."""
+        self._flag()
+        super().model_changed(parts)
+
+    def _flag(self) -> None:
+        model = self.tui.model
+        phase = model.state.phase if model.state is not None else ""
+        flags = [(one.word, one.tone) for one in warnings(model) if one.word not in self.TELLS]
+        self.query_one(TitleLine).flag(flags, microphone(model) if phase in ("joined", "reconnecting") else None)
 
     def body(self) -> ComposeResult:
         """What is between the title and the foot."""
@@ -135,9 +203,9 @@ class Panel(Modal[R]):
         """The keys, the most wanted first and the way back last."""
         return (("Esc", "back"),)
 
-    def head(self, text: str | None = None, *, aside: str = "") -> None:
+    def head(self, text: str | None = None, *, aside: str = "", short: str = "") -> None:
         """What the first line says."""
-        self.query_one(TitleLine).show(text, aside=aside)
+        self.query_one(TitleLine).show(text, aside=aside, short=short)
 
     def say(self, text: str, tone: Tone = "plain") -> None:
         """Say it at the foot of the page, until the next is said; an empty text takes it away."""

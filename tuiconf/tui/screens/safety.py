@@ -18,7 +18,7 @@ from tuiconf.tui.screens.question import Question
 from tuiconf.tui.screens.wording import TRUST_SENTENCES, TRUST_TONES, day, verified_words
 from tuiconf.tui.widgets.digits import even_rows
 from tuiconf.tui.widgets.keyline import Hint
-from tuiconf.tui.widgets.qr import QrLines, draw_qr, qr_modules
+from tuiconf.tui.widgets.qr import QrLines, draw_qr, qr_modules, solid
 from tuiconf.tui.widgets.rows import Tone
 from tuiconf.untrusted import visible
 
@@ -39,6 +39,7 @@ class SafetyScreen(Panel[None]):
     SafetyScreen .history, SafetyScreen .too-small { margin-top: 1; color: $quiet; }
     SafetyScreen .qr { width: auto; height: auto; margin-left: 2; }
     SafetyScreen .qr.-coloured { color: black; background: white; }
+    SafetyScreen ToastRack { dock: bottom; margin: 0 1 1 0; }
     SafetyScreen.-low .digits, SafetyScreen.-low .history { margin-top: 0; }
     """
     KEYS: ClassVar[Sequence[Binding]] = [
@@ -157,10 +158,10 @@ class SafetyScreen(Panel[None]):
         peer = self._shown
         if peer is None or not self.size.width:
             return
-        self.head(aside=f"you and {self._whom}")
+        self.head(aside=f"you and {self._whom}", short=self._whom)
         code = self._qr(peer.qr)
         beside = code if code.fits(self.size.width - 24, self.size.height - 2) else None
-        self.query_one(".qr", Static).update("" if beside is None else Content("\n".join(beside.lines)))
+        self.query_one(".qr", Static).update("" if beside is None else self._inked(beside))
         self.query_one(".qr").display = beside is not None
         room = self.size.width - 2 - (beside.width + 2 if beside else 0)
         self.query_one(".trust", Static).update(_trust(peer))
@@ -174,8 +175,14 @@ class SafetyScreen(Panel[None]):
         )
 
     def _qr(self, text: str) -> QrLines:
-        dark_ink = self._coloured
-        return draw_qr(qr_modules(text), unicode=self.unicode, ink_is_light=dark_ink == self._inverted)
+        """With colours black on white; without, as the background is as far as is known."""
+        ink_is_light = not self._coloured and self.tui.dark is not self._inverted
+        return draw_qr(qr_modules(text), unicode=self.unicode, ink_is_light=ink_is_light)
+
+    def _inked(self, code: QrLines) -> Content:
+        return (
+            Content("\n".join(code.lines)) if self.unicode else solid(code, "on black" if self._coloured else "reverse")
+        )
 
 
 def number_lines(number: str, width: int) -> str:

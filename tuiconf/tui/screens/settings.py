@@ -153,10 +153,10 @@ class SettingsScreen(Panel[None]):
 
     def _where(self) -> str:
         keys = f"Keys are set there as well, under [tui.keys]; {shown(self.tui.settings.keys.help)} shows them."
-        launcher = self.tui.launcher
-        if launcher is None:
+        keeper = self.tui.keeper
+        if keeper is None:
             return "For this time only: there is no file of settings here."
-        return f"Kept in {launcher.settings_file()}. {keys}"
+        return f"Kept in {keeper.settings_file()}. {keys}"
 
 
 def in_effect(setting: Setting, value: Value, *, theme: str, ascii_only: bool) -> str:

@@ -22,6 +22,7 @@ from tuiconf.tui.screens.giving_up import discard
 from tuiconf.tui.screens.panel import LOW, TitleLine, said
 from tuiconf.tui.screens.question import Question
 from tuiconf.tui.screens.wording import ago
+from tuiconf.tui.widgets.field import LinkField, joined
 from tuiconf.tui.widgets.keyline import Hint, KeyLine
 from tuiconf.tui.widgets.rows import Cell, Column, Row, Rows, Tone
 from tuiconf.untrusted import visible
@@ -69,7 +70,7 @@ class StartScreen(ModelScreen[None]):
         with Vertical(classes="page"):
             yield TitleLine("tuiconf", "end-to-end encrypted calls")
             yield Static("Link or invite code", classes="label")
-            yield Input(placeholder="tuiconf://relay/room#secret", select_on_focus=False)
+            yield LinkField(placeholder="tuiconf://relay/room#secret", select_on_focus=False)
             yield Static(classes="said")
             yield Rows(_COLUMNS)
             yield KeyLine(self._hints())
@@ -91,7 +92,7 @@ class StartScreen(ModelScreen[None]):
         """A link goes where links go, wherever one is."""
         link = self.query_one(Input)
         if not link.has_focus:
-            link.value = event.text.strip().splitlines()[0] if event.text.strip() else ""
+            link.value = joined(event.text, LinkField.glue)
             link.focus()
             event.stop()
 

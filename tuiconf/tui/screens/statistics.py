@@ -142,7 +142,8 @@ class StatisticsScreen(Panel[None]):
         audio = self.tui.model.stats or stats.audio
         about = process_lines(stats, self._before)
         self._before = stats
-        self.head(aside=f"in the call for {lasting(stats.uptime_s)}")
+        since = lasting(stats.uptime_s)
+        self.head(aside=f"in the call for {since}", short=since)
         streams = stream_rows(audio) if audio is not None else []
         low = self.app.size.height < LOW
         self.put(".process", Content("") if low else lines(said(line, "quiet") for line in about))

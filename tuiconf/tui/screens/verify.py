@@ -49,6 +49,7 @@ class VerifyScreen(Panel[None]):
     VerifyScreen Rows { min-height: 2; }
     VerifyScreen.-narrow .code { layout: vertical; }
     VerifyScreen.-narrow .words, VerifyScreen.-narrow .digits { width: 1fr; }
+    VerifyScreen ToastRack { dock: bottom; margin: 0 1 1 0; }
     VerifyScreen.-low .sentence { display: none; }
     """
     KEYS: ClassVar[Sequence[Binding]] = [
@@ -163,7 +164,8 @@ class VerifyScreen(Panel[None]):
         self.query_one(".words", Static).update(_words(code.words, width if narrow else _WORDS_CELLS))
         room = width if narrow else width - _WORDS_CELLS - 2
         self.query_one(".digits", Static).update(_digits(code.digits, room, height, unicode=self.unicode))
-        self.head(aside=f"epoch {code.epoch}, {people(len(self.tui.model.people))}")
+        epoch = f"epoch {code.epoch}"
+        self.head(aside=f"{epoch}, {people(len(self.tui.model.people))}", short=epoch)
 
     # --- people
 

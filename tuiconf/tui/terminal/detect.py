@@ -28,6 +28,7 @@ class Terminal:
     unicode: bool = True
     multiplexer: Multiplexer = ""
     key_releases: bool = False  # worth asking; what it answers is `KeyReleasesKnown`
+    mouse: bool = True
     motion: bool = True
     dark: bool = True
     console: bool = False  # of Linux: box drawing and Latin letters in a font of 256 or 512, and 16 colours
@@ -46,6 +47,7 @@ def detect(environ: Mapping[str, str], *, input_is_tty: bool = True, output_is_t
         unicode=not console and _utf8(environ),
         multiplexer=multiplexer,
         key_releases=not (dumb or console or multiplexer),
+        mouse=_mouse(environ, term, multiplexer),
         motion=not (dumb or console) and environ.get("TEXTUAL_ANIMATIONS", "").lower() != "none",
         dark=_dark(environ),
         console=console,
@@ -62,6 +64,15 @@ def _multiplexer(environ: Mapping[str, str], term: str) -> Multiplexer:
     if environ.get("TMUX"):
         return "tmux"
     return "screen" if environ.get("STY") or term.startswith("screen") else ""
+
+
+def _mouse(environ: Mapping[str, str], term: str, multiplexer: Multiplexer) -> bool:
+    """GNU screen (4.9) keeps Escape to itself while it reports the mouse, until another key comes.
+
+    Whoever thinks that a page is closed then types commands into it, and `m` opens a microphone.
+    """
+    inside_screen = multiplexer == "screen" or (environ.get("STY") and not term.startswith(NEVER_INSIDE))
+    return not inside_screen
 
 
 def _colours(environ: Mapping[str, str], term: str, multiplexer: Multiplexer) -> Colours:

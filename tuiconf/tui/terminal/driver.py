@@ -100,7 +100,7 @@ class TerminalDriver(LinuxDriver):
     def __init__(
         self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
-        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        super().__init__(app, debug=debug, mouse=mouse and getattr(app, "takes_mouse", True), size=size)
         self._output = sys.__stderr__.fileno() if sys.__stderr__ is not None else STDERR
         self._writer: PatientWriter | None = None
         self._pace = Pace()

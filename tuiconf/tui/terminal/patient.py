@@ -37,6 +37,8 @@ class PatientOutput(App[ReturnType]):
 
     _owed: Timer | None = None
     frames_dropped: int = 0
+    takes_mouse: bool = True
+    """Whether the terminal is asked to tell of the mouse. Read when the driver is made."""
     when_focused: Callable[[Widget], None] | None = None
 
     def __init__(self, driver_class: type[Driver] | None = None) -> None:

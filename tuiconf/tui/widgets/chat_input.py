@@ -16,12 +16,13 @@ from tuiconf.commands import complete, find_command
 from tuiconf.control.schema import MAX_CHAT_CHARACTERS
 from tuiconf.errors import UsageError
 from tuiconf.tui.model import CallModel
+from tuiconf.tui.widgets.field import Field
 from tuiconf.tui.widgets.painted import Line, Painted, Span
 from tuiconf.untrusted import cells, fit, visible
 
 
-class _Field(Input):
-    """An input whose Tab completes and whose Escape goes back."""
+class _Field(Field):
+    """A field whose Tab completes and whose Escape goes back."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "complete(1)", "Complete", show=False),
@@ -53,18 +54,20 @@ class Completions(Painted):
         self.about = ""
 
     def draw(self, width: int, height: int) -> list[Line]:
-        """As many as fit, from the chosen one on."""
+        """As many as fit, from the chosen one on, and how many there are besides."""
         if len(self.words) < 2 and self.about:
             return [((fit(self.about, width), "quiet"),)]
         spans: list[Span] = []
-        room = width
         first = max(0, self.chosen)
+        left, room = len(self.words) - first, width
         for at, word in [*enumerate(self.words)][first:]:
             shown = fit(word.strip(), width)
-            if cells(shown) > room:
+            if cells(shown) + (cells(_more(left - 1)) if left > 1 and spans else 0) > room:
                 break
             spans += [(shown, "mention" if at == self.chosen else "quiet"), ("  ", "plain")]
-            room -= cells(shown) + 2
+            left, room = left - 1, room - cells(shown) - 2
+        if left and cells(_more(left)) <= room:
+            return [(*spans, (_more(left), "quiet"))]
         return [tuple(spans[:-1])]
 
 
@@ -108,7 +111,7 @@ class ChatInput(Vertical):
             yield field
 
     @property
-    def field(self) -> Input:
+    def field(self) -> Field:
         """The field itself."""
         return self.query_one(_Field)
 
@@ -169,6 +172,10 @@ class ChatInput(Vertical):
         line.about = _about(value)
         line.display = bool(self._ways or line.about)
         line.renew()
+
+
+def _more(count: int) -> str:
+    return f"+{count}"
 
 
 def _ending(way: str) -> str:

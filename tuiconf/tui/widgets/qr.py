@@ -1,12 +1,20 @@
-"""A QR code as lines of text: half blocks, two modules in a cell; without Unicode, a module in two cells. Pure."""
+"""A QR code as lines of text: half blocks, two modules in a cell; without Unicode, a module in two cells. Pure.
+
+Letters are no modules: no camera takes a `#` for a dark square. What is drawn without Unicode are spaces (`solid`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+
+from textual.content import Content
 
 Modules = Sequence[Sequence[bool]]
 """The code without its margin: rows of modules, True where dark."""
+
+_INK = "#"
 
 # The standard says 4 modules of light around the code; every reader at hand takes 2.
 QUIET = 2
@@ -54,6 +62,12 @@ def draw_qr(modules: Modules, *, unicode: bool, ink_is_light: bool) -> QrLines:
     return QrLines(lines=tuple(_halved(drawn) if unicode else _doubled(drawn)))
 
 
+def solid(code: QrLines, ink: str) -> Content:
+    """The code in spaces, of which those that are drawn have the style `ink`: `reverse`, or a background."""
+    runs = (("".join(run), drawn) for line in code.lines for drawn, run in groupby(line + "\n", _INK.__eq__))
+    return Content.assemble(*((" " * len(run), ink) if drawn else run for run, drawn in runs)).rstrip("\n")
+
+
 def _framed(modules: Modules) -> list[list[bool]]:
     width = len(modules[0]) + 2 * QUIET
     margin = [[False] * width for _ in range(QUIET)]
@@ -69,4 +83,4 @@ def _halved(drawn: Sequence[Sequence[bool]]) -> list[str]:
 
 
 def _doubled(drawn: Sequence[Sequence[bool]]) -> list[str]:
-    return ["".join("##" if module else "  " for module in row) for row in drawn]
+    return ["".join(2 * (_INK if module else " ") for module in row) for row in drawn]

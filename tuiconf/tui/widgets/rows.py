@@ -205,6 +205,10 @@ class Rows(ScrollView, can_focus=True, inherit_bindings=False):
         """The size is known only when there is a screen."""
         self._size_changed()
 
+    def on_resize(self) -> None:
+        """In a smaller window the cursor would be out of sight."""
+        self._keep_in_sight()
+
     def on_click(self, event: Click) -> None:
         """The row under the mouse is the row under the cursor; a second click chooses it."""
         at = event.y + self.scroll_offset.y

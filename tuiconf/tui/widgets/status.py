@@ -13,6 +13,10 @@ Mode = Literal["release", "repeat", "toggle"]
 _BADGE_CELLS: Final = 7
 
 
+# Where one is not in the call yet: nothing is sent, whatever the microphone would give.
+_OUTSIDE: Final = ("ready", "connecting", "waiting")
+
+
 class StatusBar(Painted):
     """Shows a model. `talk_words` says how one talks on this terminal, as in "hold space to talk"."""
 
@@ -36,9 +40,13 @@ class StatusBar(Painted):
         state = self._model.state
         if state is None or state.phase == "left":
             return []
+        if state.phase in _OUTSIDE:
+            return [piece("nobody hears you yet", "not heard yet", rank=1)]
         audio = state.audio
         if audio.deafened:
             return [piece("you hear nothing, and say nothing", "you hear nothing", tone="warning", rank=1)]
+        if state.phase == "reconnecting" and (audio.push_to_talk or not audio.muted):
+            return [piece("nobody hears you until it is back", "not heard now", tone="warning", rank=1)]
         if audio.push_to_talk:
             return [piece("talking while the key is down", "talking", tone="plain", rank=3)]
         voice = [piece("sent only while you speak", "by voice", rank=1)] if audio.voice_activation else []
@@ -50,7 +58,7 @@ class StatusBar(Painted):
 def microphone(model: CallModel) -> tuple[str, Tone]:
     """One word for whether one is heard now: LIVE if and only if something of the input is sent."""
     state = model.state
-    if state is None or state.phase in ("ready", "connecting", "waiting", "left"):
+    if state is None or state.phase in (*_OUTSIDE, "left"):
         return "NOT IN CALL", "waiting"
     audio = state.audio
     if audio.live:
