@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.tui.support import ADA, MARA, ME, ROBIN, FakeControl, make_app, running, screen_text, state, until
 from tuiconf.control.events import Knocked, MuteRequested, ParticipantJoined, Person
+from tuiconf.tui.app import make_screen
+from tuiconf.tui.screens.safety import SafetyScreen
 from tuiconf.tui.toasts import MOST, Severity, Toast, latest
 
 CROWD = tuple(
@@ -56,3 +60,15 @@ async def test_in_the_call_a_knock_is_a_warning_and_nothing_besides() -> None:
         control.happen(Knocked(caller=ROBIN))
         await until(pilot, lambda: "waits to be let in" in screen_text(app))
         assert "knocks" not in screen_text(app)
+
+
+@pytest.mark.parametrize("page", ["verify", "safety"])
+async def test_what_is_read_aloud_or_scanned_is_not_covered(page: str) -> None:
+    async with running(make_app(control := FakeControl()), notifications=True) as (app, pilot):
+        app.push_screen(SafetyScreen(MARA.leaf, name="Mara") if page == "safety" else make_screen(page))
+        await pilot.pause()
+        control.happen(ParticipantJoined(participant=CROWD[0], epoch=7))
+        await until(pilot, lambda: "Guest 0 joined" in screen_text(app))
+        lines = screen_text(app).splitlines()
+        assert next(at for at, line in enumerate(lines) if "Guest 0 joined" in line) > 18
+        assert lines[-1].endswith("Esc back")

@@ -39,7 +39,6 @@ class SafetyScreen(Panel[None]):
     SafetyScreen .history, SafetyScreen .too-small { margin-top: 1; color: $quiet; }
     SafetyScreen .qr { width: auto; height: auto; margin-left: 2; }
     SafetyScreen .qr.-coloured { color: black; background: white; }
-    SafetyScreen ToastRack { dock: bottom; margin: 0 1 1 0; }
     SafetyScreen.-low .digits, SafetyScreen.-low .history { margin-top: 0; }
     """
     KEYS: ClassVar[Sequence[Binding]] = [

@@ -49,7 +49,6 @@ class VerifyScreen(Panel[None]):
     VerifyScreen Rows { min-height: 2; }
     VerifyScreen.-narrow .code { layout: vertical; }
     VerifyScreen.-narrow .words, VerifyScreen.-narrow .digits { width: 1fr; }
-    VerifyScreen ToastRack { dock: bottom; margin: 0 1 1 0; }
     VerifyScreen.-low .sentence { display: none; }
     """
     KEYS: ClassVar[Sequence[Binding]] = [
