@@ -139,9 +139,9 @@ class Callers:
         if not membership.may_admit:
             return events
         for key, who in knocking.items():
-            if (told := self._told.get(key)) is not None:
-                self._told[key] = self._refreshed(told, who)
-                if self._told[key].caller.trust != told.caller.trust:  # nobody is to be let in for who they were
+            if (known := self._told.get(key)) is not None:
+                self._told[key] = self._refreshed(known, who)
+                if self._told[key].caller.trust != known.caller.trust:  # nobody is to be let in for who they were
                     events.append(Knocked(caller=self._told[key].caller))
             elif not (caller_ref(key) in self._denied or self.lets_in(who, membership)):
                 self._told[key] = self._tell(who, at)
