@@ -123,6 +123,9 @@ def _detach_and_attach(world: World, tmux: Tmux, ann: Pane, ben: Pane) -> Pane:
     assert people(told(world, ben, lambda now: len(now["chat"]) == 3)) == {"Ann": "verified", "Ben": "self"}
     again = tmux.pane("Ben2", "attach", home="Ben", size=(80, 24))
     again.sees("the kettle is on", "are you there", "all verified", "tea")
+    again.type("s")  # what is set in a call that was begun elsewhere is kept as well
+    again.sees("Settings", "Kept in", "MUTED")
+    again.type("Escape")
     assert state(world, ben)["attached"] == 1
     return again
 
