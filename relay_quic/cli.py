@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from relay_quic.config import QUIC_CHOICES, RelayConfig, format_address, load, parse_listen
 from relay_quic.errors import ConfigError, RelayError
@@ -25,9 +25,22 @@ _EVERY_ADDRESS: Final = frozenset({"", "::", "0.0.0.0"})  # noqa: S104  # compar
 _ELSEWHERE: Final = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 
 
+class _Parser(argparse.ArgumentParser):
+    """What it repeats of what was typed cannot do anything to the terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and end."""
+        super().error(printable(message))
+
+
+def printable(text: str) -> str:
+    """`text` without what moves, hides or reorders anything on a terminal: names of files may hold all of it."""
+    return "".join(char if char.isprintable() else "\N{MIDDLE DOT}" for char in text)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and give its exit code: 0, 1 for a failure, 2 for usage or configuration."""
-    parser = argparse.ArgumentParser(prog="relay-quic", description="A small blind relay for encrypted calls.")
+    parser = _Parser(prog="relay-quic", description="A small blind relay for encrypted calls.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     serve = commands.add_parser("serve", help="run a relay until it is told to stop")
     add_arguments(serve)
@@ -76,7 +89,7 @@ def _occupy_closed_streams() -> None:
 
 
 def _fail(problem: object, code: int) -> int:
-    print(f"relay-quic: {problem}", file=sys.stderr)  # noqa: T201
+    print(f"relay-quic: {printable(str(problem))}", file=sys.stderr)  # noqa: T201
     return code
 
 

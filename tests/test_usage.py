@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from relay_quic.cli import main as relay_main
 from tuiconf.cli import main
 
 PIN = "A" * 43
@@ -93,3 +94,44 @@ def test_bad_settings_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: 
     config = tmp_path / "client.toml"
     config.write_bytes(text.encode("latin-1"))
     assert_refused(capsys, ["host", RELAY, "--headless", "--config", str(config)], words)
+
+
+NASTY = "x\x1b]0;title\x07\x9b2J\u202egnol\x7f"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [NASTY],
+        ["join", NASTY],
+        ["join", "--link-file", NASTY],
+        ["host", RELAY, "--room", NASTY],
+        ["host", RELAY, "--headless", "--audio-in", NASTY],
+        ["host", RELAY, "--headless", "--config", NASTY],
+        ["attach", NASTY],
+        ["ctl", NASTY],
+        ["ctl", "--call", NASTY, "hello"],
+        ["peers", "show", NASTY],
+        ["ptt", NASTY],
+        ["run", NASTY],
+        ["relay", "--config", NASTY],
+        ["relay", "--listen", NASTY],
+        ["join", "--json", NASTY],
+    ],
+    ids=lambda arguments: " ".join(arguments).replace(NASTY, "NASTY"),
+)
+def test_what_was_typed_is_repeated_without_what_a_terminal_obeys(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert main(arguments) != 0
+    printed = capsys.readouterr()
+    said = printed.err + printed.out
+    assert said.strip()
+    assert all(char.isprintable() or char == "\n" for char in said)
+
+
+def test_a_relay_repeats_it_without_that_as_well(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["serve", "--config", NASTY], ["serve", "--listen", NASTY], [NASTY]):
+        assert relay_main(arguments) != 0
+        printed = capsys.readouterr()
+        assert all(char.isprintable() or char == "\n" for char in printed.err + printed.out)

@@ -9,15 +9,16 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from tuiconf import paths
 from tuiconf.adapters.printing import escape_what_is_missing, print_to
 from tuiconf.adapters.standard_streams import is_terminal, occupy_closed
 from tuiconf.errors import TuiconfError, UsageError
+from tuiconf.untrusted import in_json, visible
 
 if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+    Commands = argparse._SubParsersAction["_Parser"]
 
 USAGE_EXIT: Final = 2
 FAILURE_EXIT: Final = 1
@@ -150,16 +151,24 @@ def _tell_event(error: TuiconfError) -> None:
 
     event = Failed(code=error.code, message=str(error), fatal=True)
     with contextlib.suppress(TuiconfError):  # nobody reads them, which is what went wrong
-        print_to(sys.stdout, event.to_json().decode() + "\n")
+        print_to(sys.stdout, in_json(event.to_json().decode()) + "\n")
 
 
 def _fail(error: TuiconfError, code: int) -> int:
-    print(f"tuiconf: {error}", file=sys.stderr)  # noqa: T201
+    print(f"tuiconf: {visible(str(error))}", file=sys.stderr)  # noqa: T201 - names of files and settings are in it
     return code
 
 
+class _Parser(argparse.ArgumentParser):
+    """What it repeats of what was typed cannot do anything to the terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and end."""
+        super().error(visible(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="tuiconf",
         description="End-to-end encrypted conference calls for terminals, headless machines and scripts.",
     )
