@@ -54,6 +54,15 @@ async def test_before_a_call_there_is_nowhere_to_type_commands() -> None:
         assert "Commands" not in there.text
 
 
+async def test_it_lists_the_same_keys_when_something_is_asked_over_it() -> None:
+    async with shown("help", size=(80, 60)) as there:
+        await there.press("ctrl+c")
+        assert "Leave the call?" in there.text
+        await there.pilot.resize_terminal(90, 60)
+        await there.press("escape")
+        assert "Raise your hand" in there.text
+
+
 async def test_it_scrolls_with_the_keyboard_and_escape_goes_back() -> None:
     async with shown("help", size=(40, 12)) as there:
         assert "/mute" not in there.text

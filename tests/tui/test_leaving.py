@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from tests.tui.showing import PREPARED, shown
 from tests.tui.support import ADA, AUDIO, BEN, ME, FakeControl, state, until
@@ -29,6 +30,16 @@ async def test_q_in_the_call_asks_and_leaving_tells_the_engine() -> None:
         await there.press("q")
         assert "Leave the call?" in there.text
         await there.press("l")
+        await until(there.pilot, lambda: bool(there.control.asked_for(schema.Leave)))
+
+
+@pytest.mark.parametrize("key", ["ctrl+c", "ctrl+q"])
+async def test_the_keys_that_end_programs_ask_on_every_page_and_pressed_again_leave(key: str) -> None:
+    async with shown("devices") as there:
+        await there.press(key)
+        assert "Leave the call?" in there.text
+        assert there.control.asked_for(schema.Leave) == []
+        await there.press(key)
         await until(there.pilot, lambda: bool(there.control.asked_for(schema.Leave)))
 
 

@@ -72,7 +72,11 @@ class Modal(Waits[R], ModalScreen[R]):
         &:ansi .dialog { border: round $foreground; padding: 0 1; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Back", show=False), *bindings("mute")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "close", "Back", show=False),
+        Binding("ctrl+q,ctrl+c", "end", "Quit", show=False),  # those of the app do not reach what is modal
+        *bindings("mute"),
+    ]
 
     @property
     def tui(self) -> TuiconfApp:
@@ -89,6 +93,10 @@ class Modal(Waits[R], ModalScreen[R]):
     async def action_mute(self) -> None:
         """Mute, or be heard again."""
         await self.tui.toggle_mute()
+
+    def action_end(self) -> None:
+        """Ask whether to leave, as in the call."""
+        self.tui.action_quit()
 
     def action_close(self) -> None:
         """Back to where one came from."""

@@ -78,7 +78,11 @@ class HelpScreen(Panel[None]):
     def on_resize(self) -> None:
         """What is bound does not change while this is shown; how wide the columns are does."""
         narrow = self.size.width < _NARROW
-        self.query_one(".keys", Static).update(_table(bound(self.app.screen_stack[-2]), 9 if narrow else 18))
+        stack = self.app.screen_stack
+        if self not in stack:
+            return  # closed in the same moment
+        below = stack[stack.index(self) - 1]
+        self.query_one(".keys", Static).update(_table(bound(below), 9 if narrow else 18))
         for there in self.query(".commands").results(Static):
             there.update(_table(commands(), 12 if narrow else 26))
 
