@@ -6,11 +6,12 @@ import time
 from typing import Any
 
 import msgspec
+import pytest
 
 from tests.tui.showing import shown
 from tests.tui.support import ADA, BEN, MARA, ME, POLICY, FakeControl, state, stats, until
 from tuiconf.control import schema
-from tuiconf.control.events import Person, StatusChanged
+from tuiconf.control.events import ParticipantJoined, ParticipantLeft, Person, StatusChanged
 from tuiconf.tui.screens.participants import ParticipantsScreen, describe, matches, person_row
 from tuiconf.tui.screens.question import Question
 from tuiconf.tui.screens.safety import SafetyScreen
@@ -58,11 +59,11 @@ async def test_someone_is_heard_louder_less_loud_or_not_at_all() -> None:
         await there.press("plus", "minus", "x", "down", "x", "minus")
         asked = there.control.asked_for(schema.AudioSet)
         assert [(one.participant, one.volume_db, one.muted) for one in asked] == [
-            (ADA.leaf, 3.0, None),
-            (ADA.leaf, -3.0, None),
-            (ADA.leaf, None, True),
-            (BEN.leaf, None, False),
-            (BEN.leaf, -6.0, None),
+            (ADA.fingerprint, 3.0, None),
+            (ADA.fingerprint, -3.0, None),
+            (ADA.fingerprint, None, True),
+            (BEN.fingerprint, None, False),
+            (BEN.fingerprint, -6.0, None),
         ]
 
 
@@ -75,7 +76,7 @@ async def test_someone_is_removed_only_when_asked_twice() -> None:
         assert there.control.asked_for(schema.Remove) == []
         await there.press("r", "y")
         await until(there.pilot, lambda: bool(there.control.asked_for(schema.Remove)))
-        assert there.control.asked_for(schema.Remove)[0].participant == BEN.leaf
+        assert there.control.asked_for(schema.Remove)[0].participant == BEN.fingerprint
 
 
 async def test_the_room_is_handed_over_only_when_asked_twice_and_with_who_they_are() -> None:
@@ -84,13 +85,28 @@ async def test_the_room_is_handed_over_only_when_asked_twice_and_with_who_they_a
         assert "Never met before this call" in there.text
         await there.press("y")
         await until(there.pilot, lambda: bool(there.control.asked_for(schema.HandOver)))
-        assert there.control.asked_for(schema.HandOver)[0].participant == MARA.leaf
+        assert there.control.asked_for(schema.HandOver)[0].participant == MARA.fingerprint
+
+
+@pytest.mark.parametrize("key", ["r", "o"])
+async def test_whoever_comes_to_sit_where_someone_sat_is_not_meant_by_what_was_asked_of_them(key: str) -> None:
+    async with shown("participants", _as_host()) as there:
+        await there.press("down", "down", key)
+        assert "Mara" in there.text
+        eve = msgspec.structs.replace(MARA, name="Eve", fingerprint="eeee-2222-3333-4444-5555-6666-7777-eeee")
+        there.control.happen(ParticipantLeft(participant=MARA, epoch=8, reason="left"))
+        there.control.happen(ParticipantJoined(participant=eve, epoch=9))
+        await until(there.pilot, lambda: eve in there.app.model.people)
+        await there.press("y")
+        await until(there.pilot, lambda: "Mara has gone meanwhile" in there.text)
+        assert not there.control.asked_for(schema.Remove)
+        assert not there.control.asked_for(schema.HandOver)
 
 
 async def test_someone_is_asked_for_quiet() -> None:
     async with shown("participants", _as_host()) as there:
         await there.press("a")
-        assert [one.participant for one in there.control.asked_for(schema.MuteRequest)] == [ADA.leaf]
+        assert [one.participant for one in there.control.asked_for(schema.MuteRequest)] == [ADA.fingerprint]
         assert "Ada was asked to be quiet." in there.text
 
 

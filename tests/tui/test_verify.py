@@ -76,8 +76,8 @@ async def test_whoever_is_marked_is_verified_with_the_epoch_that_was_shown() -> 
         await there.press("down", "space", "down", "space", "y")
         asked = there.control.asked_for(schema.VerifyPeer)
         assert [(one.peer, one.how, one.matches, one.epoch) for one in asked] == [
-            (BEN.leaf, "room_code", True, 7),
-            (MARA.leaf, "room_code", True, 7),
+            (BEN.fingerprint, "room_code", True, 7),
+            (MARA.fingerprint, "room_code", True, 7),
         ]
         assert "Verified by room code: Ben, Mara." in there.text
 
@@ -87,7 +87,7 @@ async def test_with_nobody_marked_whoever_is_under_the_cursor_is_meant() -> None
         await _codes(there)
         await there.press("down", "n")
         (asked,) = there.control.asked_for(schema.VerifyPeer)
-        assert (asked.peer, asked.matches) == (BEN.leaf, False)
+        assert (asked.peer, asked.matches) == (BEN.fingerprint, False)
         assert "reported as NOT matching" in there.text
 
 

@@ -112,16 +112,16 @@ class ParticipantsScreen(Panel[None]):
         """Louder or less loud, here alone."""
         if (who := self._other) is not None:
             volume = min(MOST_DB, max(LEAST_DB, self._volume(who).volume_db + steps * STEP_DB))
-            await self.tui.do(schema.AudioSet(participant=who.leaf, volume_db=volume))
+            await self.tui.do(schema.AudioSet(participant=who.fingerprint, volume_db=volume))
 
     async def action_silence(self) -> None:
         """Not to hear someone is nobody else's business."""
         if (who := self._other) is not None:
-            await self.tui.do(schema.AudioSet(participant=who.leaf, muted=not self._volume(who).muted))
+            await self.tui.do(schema.AudioSet(participant=who.fingerprint, muted=not self._volume(who).muted))
 
     async def action_ask_quiet(self) -> None:
         """They are muted, and told who asked."""
-        if (who := self._other) is not None and await self.tui.do(schema.MuteRequest(participant=who.leaf)) is not None:
+        if (who := self._other) is not None and await self.tui.do(schema.MuteRequest(participant=who.fingerprint)) is not None:
             self.say(f"{visible(who.name)} was asked to be quiet.")
 
     def action_remove(self) -> None:
@@ -129,28 +129,28 @@ class ParticipantsScreen(Panel[None]):
         if (who := self._other) is not None:
             question = f"Remove {visible(who.name)} from the call?"
             detail = "They can open nothing that is said afterwards. With the link they can knock again."
-            self._ask(question, detail, "remove", schema.Remove(participant=who.leaf))
+            self._ask(who, question, detail, "remove", schema.Remove(participant=who.fingerprint))
 
     def action_hand_over(self) -> None:
         """Asked twice: one is host no more."""
         if (who := self._other) is not None:
             question = f"Make {visible(who.name)} the host in your place?"
             detail = f"{TRUST_SENTENCES[who.trust]} They decide then who comes in, and you do not any more."
-            self._ask(question, detail, "hand over", schema.HandOver(participant=who.leaf))
+            self._ask(who, question, detail, "hand over", schema.HandOver(participant=who.fingerprint))
 
     def action_verify(self) -> None:
         """Their safety number."""
         from tuiconf.tui.screens.safety import SafetyScreen
 
         if (who := self._other) is not None:
-            self.app.push_screen(SafetyScreen(who.leaf, name=who.name))
+            self.app.push_screen(SafetyScreen(who.fingerprint, name=who.name))
 
     # --- who
 
     @property
     def _who(self) -> Person | None:
         key = self.query_one(Rows).key if self.is_mounted else None
-        return self.tui.model.person(int(key)) if key is not None else None
+        return next((who for who in self.tui.model.people if _key(who) == key), None)
 
     @property
     def _other(self) -> Person | None:
@@ -170,9 +170,11 @@ class ParticipantsScreen(Panel[None]):
         volumes = self.tui.model.state.volumes if self.tui.model.state is not None else ()
         return _volumes(volumes).get(who.leaf, schema.Volume(leaf=who.leaf, volume_db=0.0, muted=False))
 
-    def _ask(self, question: str, detail: str, yes: str, request: schema.AnyRequest) -> None:
+    def _ask(self, who: Person, question: str, detail: str, yes: str, request: schema.AnyRequest) -> None:
         def answered(sure: bool | None) -> None:
-            if sure:
+            if sure and not any(_key(there) == _key(who) for there in self.tui.model.people):
+                self.say(f"{visible(who.name)} has gone meanwhile.")
+            elif sure:
                 self.work(self.tui.do(request))
 
         self.app.push_screen(Question(question, details=(detail,), yes=yes, no="no"), answered)
@@ -204,6 +206,11 @@ class ParticipantsScreen(Panel[None]):
         self._list()
 
 
+def _key(who: Person) -> str:
+    """A leaf that somebody has left may be given to somebody else: whoever was meant is not them."""
+    return f"{who.leaf} {who.fingerprint}"
+
+
 def matches(who: Person, wanted: str) -> bool:
     """Whether they may be meant: any part of the name, or the beginning of the fingerprint."""
     looked_for = wanted.strip().casefold()
@@ -213,7 +220,7 @@ def matches(who: Person, wanted: str) -> bool:
 def person_row(who: Person, volume: schema.Volume | None) -> Row:
     """Name, trust, how they are, how they are heard here."""
     return Row(
-        key=str(who.leaf),
+        key=_key(who),
         cells=(
             Cell(text=who.name),
             Cell(text=TRUST_WORDS[who.trust], tone=TRUST_TONES[who.trust]),

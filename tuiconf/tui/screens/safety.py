@@ -194,6 +194,9 @@ def number_lines(number: str, width: int) -> str:
     return "\n".join((" " * _GAP).join(shown[at : at + per_row]) for at in range(0, len(shown), per_row))
 
 
+_WAS: Final = {"known": "known", "verified": "verified", "changed": "compared, and NOT matching"}
+
+
 def history(peer: schema.PeerShown) -> list[tuple[str, Tone]]:
     """What is stored of them, and of those who had the name before."""
     told: list[tuple[str, Tone]] = [(peer.fingerprint, "quiet")]
@@ -202,8 +205,8 @@ def history(peer: schema.PeerShown) -> list[tuple[str, Tone]]:
             told.append((f"Verified {verified}.", "good" if peer.trust == "verified" else "quiet"))
         told.append((f"First met {day(stored.first_met)}, last {day(stored.last_met)}.", "quiet"))
     for other in peer.others:
-        was = "verified" if other.trust == "verified" or other.verified_at is not None else "known"
-        told.append((f"This name was {other.fingerprint} before ({was}, last met {day(other.last_met)}).", "bad"))
+        was = f"{_WAS[other.trust]}, last met {day(other.last_met)}"
+        told.append((f"This name was {other.fingerprint} before ({was}).", "bad"))
     return told
 
 

@@ -61,7 +61,7 @@ class VerifyScreen(Panel[None]):
     def __init__(self) -> None:
         super().__init__()
         self._code: schema.RoomCode | None = None
-        self._marked: set[int] = set()
+        self._marked: set[str] = set()  # fingerprints: a leaf may be given to someone else
         self._unread = False
         """The code is another one than what was read, and nobody has said that they saw that."""
         self._peers: dict[str, schema.Peer] = {}
@@ -104,14 +104,14 @@ class VerifyScreen(Panel[None]):
         if Part.CODE in parts:
             self.work(self._ask_code(), exclusive=True, group="code")
         if Part.ROSTER in parts:
-            self._marked &= {who.leaf for who in self._others()}
+            self._marked &= {who.fingerprint for who in self._others()}
             self._list()
             self._ask_who_they_are()
 
     def action_mark(self) -> None:
         """One said that they have the same code."""
         if (key := self.query_one(Rows).key) is not None:
-            self._marked ^= {int(key)}
+            self._marked ^= {key}
             self._list()
 
     async def action_decide(self, matches: bool) -> None:
@@ -126,18 +126,18 @@ class VerifyScreen(Panel[None]):
             self.say("There is nobody to compare with." if self._code else "There is no code yet.", "quiet")
             return
         decided = [person for person in who if await self._verify(person, self._code, matches=matches)]
-        self._marked -= {person.leaf for person in decided}
+        self._marked -= {person.fingerprint for person in decided}
         self._list()
         self._tell(decided, matches=matches)
 
     def action_safety(self) -> None:
         """Whoever is under the cursor."""
         if (key := self.query_one(Rows).key) is not None:
-            self._show_safety(int(key))
+            self._show_safety(key)
 
     def on_rows_chosen(self, event: Rows.Chosen) -> None:
         """Enter on someone."""
-        self._show_safety(int(event.key))
+        self._show_safety(event.key)
 
     # --- the code
 
@@ -174,8 +174,8 @@ class VerifyScreen(Panel[None]):
 
     def _meant(self) -> list[Person]:
         key = self.query_one(Rows).key
-        leaves = self._marked or ({int(key)} if key is not None else set())
-        return [who for who in self._others() if who.leaf in leaves]
+        meant = self._marked or ({key} if key is not None else set())
+        return [who for who in self._others() if who.fingerprint in meant]
 
     def _list(self) -> None:
         rows = [self._row(who) for who in self._others()]
@@ -185,9 +185,9 @@ class VerifyScreen(Panel[None]):
         peer = self._peers.get(who.fingerprint)
         since = verified_words(peer) if peer is not None and who.trust == "verified" else ""
         return Row(
-            key=str(who.leaf),
+            key=who.fingerprint,
             cells=(
-                Cell(text="[x]" if who.leaf in self._marked else "[ ]"),
+                Cell(text="[x]" if who.fingerprint in self._marked else "[ ]"),
                 Cell(text=who.name),
                 Cell(text=TRUST_WORDS[who.trust], tone=TRUST_TONES[who.trust]),
                 Cell(text=since, tone="quiet"),
@@ -206,7 +206,7 @@ class VerifyScreen(Panel[None]):
             self._list()
 
     async def _verify(self, who: Person, code: schema.RoomCode, *, matches: bool) -> bool:
-        request = schema.VerifyPeer(peer=who.leaf, how="room_code", matches=matches, epoch=code.epoch)
+        request = schema.VerifyPeer(peer=who.fingerprint, how="room_code", matches=matches, epoch=code.epoch)
         return await self.tui.do(request) is not None
 
     def _tell(self, decided: Sequence[Person], *, matches: bool) -> None:
@@ -218,10 +218,10 @@ class VerifyScreen(Panel[None]):
         else:
             self.say(f"{names}: reported as NOT matching, and silenced here until you accept them.", "bad")
 
-    def _show_safety(self, leaf: int) -> None:
+    def _show_safety(self, fingerprint: str) -> None:
         from tuiconf.tui.screens.safety import SafetyScreen
 
-        who = self.tui.model.person(leaf)
+        who = next((who for who in self._others() if who.fingerprint == fingerprint), None)
         if who is not None:
             self.app.push_screen(SafetyScreen(who.leaf, name=who.name))
 
