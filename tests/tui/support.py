@@ -267,8 +267,8 @@ def peer_shown(name: str, trust: Any = "new") -> schema.PeerShown:
 
 
 def _show_peer(request: schema.ShowPeer) -> schema.PeerShown:
-    people = {who.leaf: who for who in (ADA, BEN, MARA, ZOE)}
-    who = people.get(request.peer, MARA) if isinstance(request.peer, int) else MARA
+    people = (ADA, BEN, MARA, ZOE)
+    who = next((who for who in people if request.peer in (who.leaf, who.fingerprint)), MARA)
     return peer_shown(who.name, who.trust)
 
 
