@@ -194,6 +194,15 @@ async def test_matching_verifies_for_life_and_not_for_an_epoch() -> None:
         assert "verified by safety number" in there.text
 
 
+async def test_the_number_stays_that_of_whom_it_was_opened_for() -> None:
+    async with shown(_safety(MARA.leaf)) as there:
+        await until(there.pilot, lambda: "0 3 3 1 7" in there.text)
+        asked = len(there.control.asked_for(schema.ShowPeer))
+        there.control.happen(TrustChanged(participant=msgspec.structs.replace(MARA, trust="known")))
+        await until(there.pilot, lambda: len(there.control.asked_for(schema.ShowPeer)) > asked)
+        assert there.control.asked_for(schema.ShowPeer)[-1].peer == MARA.fingerprint
+
+
 async def test_a_mismatch_is_reported() -> None:
     async with shown(_safety()) as there:
         await until(there.pilot, lambda: "0 3 3 1 7" in there.text)

@@ -121,7 +121,9 @@ class ParticipantsScreen(Panel[None]):
 
     async def action_ask_quiet(self) -> None:
         """They are muted, and told who asked."""
-        if (who := self._other) is not None and await self.tui.do(schema.MuteRequest(participant=who.fingerprint)) is not None:
+        if (who := self._other) is None:
+            return
+        if await self.tui.do(schema.MuteRequest(participant=who.fingerprint)) is not None:
             self.say(f"{visible(who.name)} was asked to be quiet.")
 
     def action_remove(self) -> None:

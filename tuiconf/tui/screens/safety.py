@@ -137,8 +137,10 @@ class SafetyScreen(Panel[None]):
         self.work(self._show_peer(), exclusive=True, group="peer")
 
     async def _show_peer(self) -> None:
-        if (shown := await self.tui.do(schema.ShowPeer(peer=self._peer))) is not None and shown != self._shown:
+        shown = await self.tui.do(schema.ShowPeer(peer=self._peer))
+        if shown is not None and shown != self._shown:
             self._shown = shown
+            self._peer = shown.fingerprint  # a leaf or a name may be another's soon, under the same heading
             self._draw()
             self.renew_hints()
 

@@ -223,7 +223,7 @@ class VerifyScreen(Panel[None]):
 
         who = next((who for who in self._others() if who.fingerprint == fingerprint), None)
         if who is not None:
-            self.app.push_screen(SafetyScreen(who.leaf, name=who.name))
+            self.app.push_screen(SafetyScreen(who.fingerprint, name=who.name))
 
 
 def _words(words: Sequence[str], width: int) -> Content:
