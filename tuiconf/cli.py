@@ -183,7 +183,9 @@ def _parser() -> argparse.ArgumentParser:
     host.add_argument("--room", metavar="NAME", help="the room's name in the link (default: a random one)")
     host.add_argument("--lobby", choices=("off", "unknown", "everyone"), help="who waits until a host lets them in")
     join = commands.add_parser("join", help="join a room by its link")
-    join.add_argument("link", metavar="LINK", nargs="?", help="tuiconf://… (in quotes: it holds a '#')")
+    join.add_argument(
+        "link", metavar="LINK", nargs="?", help="tuiconf://… (in quotes: it holds a '#'), or an invite code"
+    )
     join.add_argument("--link-file", metavar="FILE", type=Path, help="a file with the link in it: nobody sees it there")
     for command in (host, join):
         _add_call_options(command)

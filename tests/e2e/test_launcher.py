@@ -111,12 +111,16 @@ async def test_what_cannot_be_joined_is_one_sentence_and_the_next_can(launcher: 
     assert launcher.running() == (call,)
 
 
-async def test_a_link_without_its_scheme_is_one(launcher: ProcessLauncher, relay: Relay) -> None:
+async def test_a_link_without_its_scheme_is_one_and_so_is_its_code(launcher: ProcessLauncher, relay: Relay) -> None:
     host, port = relay.address
     call = await launcher.join(f"{host}:{port}/tea?pin={relay.pin}#XZGvIOC3FmjR_FPfTbTPFQ")
     client = await ControlClient.connect(socket_path(call))
-    assert (await client.call(schema.GetLink())).link.startswith(f"tuiconf://{host}:{port}/tea")
+    shown = await client.call(schema.GetLink())
+    assert shown.link.startswith(f"tuiconf://{host}:{port}/tea")
     await client.close()
+    by_code = await ControlClient.connect(socket_path(await launcher.join(shown.code.upper())))
+    assert await by_code.call(schema.GetLink()) == shown
+    await by_code.close()
 
 
 async def test_a_helper_that_was_killed_is_one_sentence(launcher: ProcessLauncher, relay: Relay) -> None:

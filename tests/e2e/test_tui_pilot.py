@@ -107,7 +107,7 @@ async def test_a_whole_call_by_keys(world: World, relay: Relay, launcher: Proces
 
 
 async def _host(ann: Person, relay: Relay) -> None:
-    await ann.sees("Link to a room", "No rooms yet")
+    await ann.sees("Link or invite code", "No rooms yet")
     await ann.press("tab", "n")
     await ann.sees("Host a room")
     await ann.write(relay.to_type)

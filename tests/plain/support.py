@@ -88,7 +88,7 @@ class FakeCall:
             schema.ListPeers: schema.Peers(peers=(PEER,)),
             schema.Play: schema.Playing(number=1),
             schema.AudioSet: LIVE,
-            schema.GetLink: schema.Link(link="tuiconf://relay/kitchen#secret"),
+            schema.GetLink: schema.Link(link="tuiconf://relay/kitchen#secret", code="tc1-kitc-hen"),
             schema.GetStats: schema.Stats(
                 audio=STATS, uptime_s=1, reconnections=0, rss_bytes=1, cpu_s=1, tasks=1, file_descriptors=1
             ),

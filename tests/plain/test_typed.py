@@ -244,10 +244,12 @@ async def test_devices_are_said_with_what_to_type_for_them() -> None:
     ]
 
 
-async def test_the_link_stands_alone_on_a_line() -> None:
+async def test_the_link_and_its_code_stand_alone_on_a_line() -> None:
     assert await Seat().type("/link") == [
         "link, a secret that lets people in:",
         "tuiconf://relay/kitchen#secret",
+        "or as an invite code:",
+        "tc1-kitc-hen",
     ]
 
 

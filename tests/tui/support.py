@@ -310,7 +310,7 @@ _ANSWERS: dict[type, Callable[[Any], msgspec.Struct]] = {
         tasks=20,
         file_descriptors=30,
     ),
-    schema.GetLink: lambda _: schema.Link(link="tuiconf://relay.example/standup#c2VjcmV0"),
+    schema.GetLink: lambda _: schema.Link(link="tuiconf://relay.example/standup#c2VjcmV0", code="tc1-stan-dup2"),
 }
 
 

@@ -331,6 +331,7 @@ async def test_the_link_is_shown_only_when_it_is_asked_for() -> None:
         assert "tuiconf://" not in screen_text(app)
         app.open("link")
         await until(pilot, lambda: "tuiconf://relay.example/standup#" in screen_text(app))
+        assert "tc1-stan-dup2" in screen_text(app)
 
 
 async def test_detach_is_a_command_too() -> None:

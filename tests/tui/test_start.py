@@ -191,7 +191,7 @@ async def test_q_ends_without_a_question() -> None:
 
 async def test_all_of_it_can_be_reached_in_a_small_window() -> None:
     async with _started(FakeLauncher(calls=("k3f9",)), size=(40, 12)) as there:
-        for wanted in ("Link to a room", "k3f9", "standup", "reading group", "Host a new room", "quit"):
+        for wanted in ("Link or invite code", "k3f9", "standup", "reading group", "Host a new room", "quit"):
             assert wanted in there.text
 
 

@@ -158,9 +158,10 @@ class Detach(Request[Done], frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Link(Result, frozen=True, kw_only=True):
-    """What lets people in: a secret."""
+    """What lets people in: a secret. `code` is the same as an invite code: one word, without signs that shells take."""
 
     link: str
+    code: str = ""
 
     def __repr__(self) -> str:
         return "<Link>"

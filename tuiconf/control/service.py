@@ -40,6 +40,8 @@ from tuiconf.control.sound import CallSound
 from tuiconf.control.statistics import Statistics
 from tuiconf.engine import Engine
 from tuiconf.errors import LocalProtocolError
+from tuiconf.identity.invite import format_invite
+from tuiconf.identity.link import parse_link
 
 # Different faults of our own that are told; the same bug in each request is one.
 MAX_FAULTS_TOLD: Final = 16
@@ -239,7 +241,8 @@ class CallService:
             case schema.GetState():
                 return self._state()
             case schema.GetLink():
-                return schema.Link(link=self._about.link())
+                link = self._about.link()
+                return schema.Link(link=link, code=format_invite(parse_link(link)))
             case schema.GetRoster():
                 return schema.Roster(epoch=self._epoch, participants=self._people, callers=self._callers)
             case _:

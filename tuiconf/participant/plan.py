@@ -19,7 +19,8 @@ from tuiconf.adapters.relay import check_library
 from tuiconf.conference.content import MAX_CHAT_CHARACTERS
 from tuiconf.conference.policy import RoomRules
 from tuiconf.errors import UsageError
-from tuiconf.identity.link import Link, LinkError, new_link, parse_link, parse_relay
+from tuiconf.identity.invite import parse_invitation
+from tuiconf.identity.link import Link, LinkError, new_link, parse_relay
 
 # A link has some 200 characters.
 MAX_LINK_FILE_BYTES: Final = 4096
@@ -137,7 +138,7 @@ def _link(args: argparse.Namespace) -> Link:
         return new_link(parse_relay(args.relay), args.room, rng=os.urandom)
     if (args.link is None) is (args.link_file is None):
         raise UsageError("say which room: a link, or --link-file FILE")
-    return parse_link(args.link if args.link is not None else _read_link(args.link_file))
+    return parse_invitation(args.link if args.link is not None else _read_link(args.link_file))
 
 
 def _read_link(path: Path) -> str:

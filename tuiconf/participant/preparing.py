@@ -20,6 +20,7 @@ from tuiconf.adapters.known_relays import KnownRelays
 from tuiconf.adapters.recent_rooms import RecentRooms
 from tuiconf.adapters.trust import AskPerson, RelayTrust
 from tuiconf.errors import TuiconfError, UsageError
+from tuiconf.identity.invite import is_invite, parse_invitation
 from tuiconf.identity.keys import Identity
 from tuiconf.identity.link import (
     SCHEME,
@@ -91,12 +92,13 @@ class Preparer:
                 return self._start("host", new_link(parse_relay(relay), room, rng=os.urandom), lobby=lobby)
 
     def _join(self, where: str) -> str:
-        """A room that was joined before; or one whose link was pasted, also without the scheme."""
+        """A room that was joined before; or one whose link was pasted, also without the scheme, or its invite code."""
         for room in self._recent.all() if where.isalnum() else ():
             if room.ref == where:
                 return self._start("join", parse_link(room.link), lobby=room.lobby, founder=room.hosted)
         text = where.strip()
-        return self._start("join", parse_link(text if text.lower().startswith(SCHEME) else SCHEME + text))
+        whole = is_invite(text) or text.lower().startswith(SCHEME)
+        return self._start("join", parse_invitation(text if whole else SCHEME + text))
 
     def _start(self, command: str, link: Link, *, lobby: str | None = None, founder: bool = False) -> str:
         chosen = {"command": command, "lobby": lobby, "founder": founder, "prepare": True}

@@ -35,8 +35,8 @@ def answer(request: AnyRequest, result: msgspec.Struct) -> tuple[str, ...]:
             return tuple(_stats(result))
         case schema.Devices():
             return tuple(_devices(result))
-        case schema.Link(link=link):
-            return ("link, a secret that lets people in:", visible(link))
+        case schema.Link(link=link, code=code):
+            return ("link, a secret that lets people in:", visible(link), "or as an invite code:", visible(code))
         case _:
             return _done(request)
 

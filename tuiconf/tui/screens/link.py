@@ -12,6 +12,7 @@ from textual.widgets import Static
 
 from tuiconf.control import schema
 from tuiconf.tui.screens.base import Modal
+from tuiconf.tui.screens.panel import LOW
 from tuiconf.tui.widgets.keyline import KeyLine
 from tuiconf.untrusted import visible
 
@@ -23,20 +24,36 @@ class LinkScreen(Modal[None]):
     LinkScreen .link { height: auto; margin: 1 0; color: $primary; }
     LinkScreen .about { height: auto; color: $text-muted; }
     LinkScreen KeyLine { padding: 0; margin-top: 1; }
+    LinkScreen.-low .dialog { padding: 0 1; }
+    LinkScreen.-low .dialog-title, LinkScreen.-low KeyLine { margin: 0; }
+    LinkScreen.-low .link { margin: 0 0 1 0; }
+    LinkScreen.-low .about { display: none; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "copy", "Copy", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "copy('link')", "Copy the link", show=False),
+        Binding("i", "copy('code')", "Copy the invite code", show=False),
+    ]
 
     def __init__(self) -> None:
         super().__init__()
-        self._link = ""
+        self._shown = schema.Link(link="")
 
     def compose(self) -> ComposeResult:
         """The dialog."""
         with Vertical(classes="dialog"):
             yield Static("The link to this room", classes="dialog-title")
             yield Static(classes="link")
-            yield Static("Whoever has it can come to the door. Give it to those you invite only.", classes="about")
-            yield KeyLine((("y", "copy"), ("Esc", "back")))
+            yield Static("Or as an invite code, which needs no quotes:", classes="about")
+            yield Static(classes="link code")
+            yield Static(
+                "Whoever has one of them can come to the door. Give it to nobody else than those you invite.",
+                classes="about",
+            )
+            yield KeyLine((("y", "copy link"), ("i", "copy code"), ("Esc", "back")))
+
+    def on_resize(self) -> None:
+        """Without what explains it where there is little room."""
+        self.set_class(self.size.height < LOW, "-low")
 
     def on_mount(self) -> None:
         """Ask for it: Escape works meanwhile."""
@@ -48,10 +65,11 @@ class LinkScreen(Modal[None]):
             if self.is_current:
                 self.dismiss(None)
             return
-        self._link = answer.link
-        self.query_one(".link", Static).update(Content(visible(self._link)))
+        self._shown = answer
+        self.query_one(".link", Static).update(Content(visible(answer.link)))
+        self.query_one(".code", Static).update(Content(visible(answer.code)))
 
-    def action_copy(self) -> None:
+    def action_copy(self, which: str) -> None:
         """Into the clipboard, where the terminal allows it."""
-        self.app.copy_to_clipboard(self._link)
+        self.app.copy_to_clipboard(self._shown.code if which == "code" else self._shown.link)
         self.tui.tell("Given to the terminal's clipboard")

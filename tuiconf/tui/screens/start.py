@@ -69,7 +69,7 @@ class StartScreen(ModelScreen[None]):
         """The page."""
         with Vertical(classes="page"):
             yield TitleLine("tuiconf", "end-to-end encrypted calls")
-            yield Static("Link to a room", classes="label")
+            yield Static("Link or invite code", classes="label")
             yield LinkField(placeholder="tuiconf://relay/room#secret", select_on_focus=False)
             yield Static(classes="said")
             yield Rows(_COLUMNS)
