@@ -125,6 +125,34 @@ def test_whatever_the_delays_ticks_ascend_keep_half_a_period_and_are_never_early
     assert seen + 1 == len(delays) + schedule.skipped
 
 
+def test_ticks_that_are_left_out_are_neither_run_nor_skipped_and_nothing_drifts() -> None:
+    schedule = Schedule(start=5.0)
+    now, seen = 5.0, []
+    for _ in range(50):
+        due = schedule.upcoming(now=now)
+        now = max(now, due.at)
+        schedule.ran(due, now=now)
+        seen.append(due.tick)
+        schedule.leave_out(1)
+    assert seen == list(range(0, 100, 2))
+    assert schedule.skipped == 0
+    assert now == pytest.approx(5.0 + 98 * TICK_S)
+
+
+async def test_a_step_can_leave_out_the_next_tick() -> None:
+    ticks, seen = Ticker(period_s=0.001), list[int]()
+
+    def step(tick: int) -> None:
+        seen.append(tick)
+        ticks.leave_out(1)
+
+    running = asyncio.create_task(ticks.run(step))
+    while len(seen) < 5:  # noqa: ASYNC110 - what is waited for is a tick
+        await asyncio.sleep(0.001)
+    running.cancel()
+    assert all(later - earlier >= 2 for earlier, later in itertools.pairwise(seen))
+
+
 async def test_the_real_clock_gives_ticks_too() -> None:
     ticks = Ticker(period_s=0.001)
     seen = [await anext(ticks) for _ in range(5)]

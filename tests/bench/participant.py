@@ -64,8 +64,9 @@ def _three_speakers(world: World) -> Figures:
 
 
 def _silent_room(world: World) -> Figures:
+    """As `--headless` is by itself: there is nothing to send, and nobody listens."""
     relay = world.relay()
-    shares = _cpu_percent([*(people := _call(world, relay, ["null", "null", "null"])), relay])
+    shares = _cpu_percent([*(people := _call(world, relay, ["null", "null", "null"], sink="null")), relay])
     return {
         "silent_cpu_percent": round(statistics.median(shares[:-1]), 1),
         "silent_peak_mb": max(_peak_mb(person) for person in people),
@@ -93,12 +94,14 @@ def _restarts(world: World) -> Figures:
     return {"relay_killed_gap_s_median": round(statistics.median(gaps), 2), "relay_killed_gap_s_worst": max(gaps)}
 
 
-def _call(world: World, relay: Relay, sources: Sequence[str], *, names: Sequence[str] = ()) -> list[Participant]:
+def _call(
+    world: World, relay: Relay, sources: Sequence[str], *, names: Sequence[str] = (), sink: str = "heard.wav"
+) -> list[Participant]:
     names = names or [f"person{number}" for number in range(len(sources))]
-    host = world.host(names[0], relay.to_type, "--audio-in", sources[0], "--audio-out", "heard.wav")
+    host = world.host(names[0], relay.to_type, "--audio-in", sources[0], "--audio-out", sink)
     link = host.link()
     guests = [
-        world.join(name, link, "--audio-in", source, "--audio-out", "heard.wav")
+        world.join(name, link, "--audio-in", source, "--audio-out", sink)
         for name, source in zip(names[1:], sources[1:], strict=True)
     ]
     for guest in guests:

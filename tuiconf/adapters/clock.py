@@ -62,6 +62,11 @@ class Schedule:
         self._not_before = now + self.period_s / 2
 
 
+    def leave_out(self, ticks: int) -> None:
+        """The caller does without so many of the next ones: they are neither run nor counted as skipped."""
+        self._next += ticks
+
+
 class Ticker:
     """Tick numbers, from 0 and ascending; a gap in them is what was skipped.
 
@@ -84,6 +89,11 @@ class Ticker:
     def skipped(self) -> int:
         """How many ticks were given up because the loop was too late for them."""
         return self._schedule.skipped if self._schedule else 0
+
+    def leave_out(self, ticks: int) -> None:
+        """Do without so many of the next ticks, once: to be called within a tick."""
+        if self._schedule is not None:
+            self._schedule.leave_out(ticks)
 
     def __aiter__(self) -> Ticker:
         return self
