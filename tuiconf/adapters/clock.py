@@ -61,7 +61,6 @@ class Schedule:
         self._next = due.tick + 1
         self._not_before = now + self.period_s / 2
 
-
     def leave_out(self, ticks: int) -> None:
         """The caller does without so many of the next ones: they are neither run nor counted as skipped."""
         self._next += ticks
