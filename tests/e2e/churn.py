@@ -45,6 +45,10 @@ class Usage:
     tasks: int
     file_descriptors: int
 
+    def holds_more_than(self, before: Usage | None) -> bool:
+        """Whether there are tasks or descriptors that were not there before."""
+        return before is not None and (self.tasks > before.tasks or self.file_descriptors > before.file_descriptors)
+
 
 class Churn:
     """Ann hosts, the bot is behind a bad network, and others come and go."""
@@ -56,7 +60,7 @@ class Churn:
         self._network = Network(self._relay.address)
         self._joined = 0
         self._next_address = 2
-        self._least = 0  # descriptors that the bot had when it was first asked
+        self._first: Usage | None = None
 
     def run(self, amount: Amount, *, settle_s: float) -> Iterator[Usage]:
         """Yields the bot's usage `settle_s` after it all began, and again at the end; then everybody agrees."""
@@ -71,9 +75,8 @@ class Churn:
                 happen()
                 if not told and time.monotonic() - began >= settle_s:
                     told = True
-                    before = usage(self._world, bot)
-                    self._least = before.file_descriptors
-                    yield before
+                    self._first = usage(self._world, bot)
+                    yield self._first
             self._calm(ann, bot)
             yield self._settled(bot)
 
@@ -125,7 +128,7 @@ class Churn:
     def _settled(self, bot: Participant) -> Usage:
         """The bot's usage once an attempt of before that was overtaken by another has given up. A leak never does."""
         deadline = time.monotonic() + SETTLED_S
-        while (now := usage(self._world, bot)).file_descriptors > self._least and time.monotonic() < deadline:
+        while (now := usage(self._world, bot)).holds_more_than(self._first) and time.monotonic() < deadline:
             time.sleep(0.5)
         return now
 

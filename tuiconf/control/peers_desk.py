@@ -89,7 +89,8 @@ class PeersDesk:
         """Until it is cancelled: store whom we meet, and follow what others decide."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._something.wait(), LOOK_S)
+                async with asyncio.timeout(LOOK_S):
+                    await self._something.wait()
                 await asyncio.sleep(GATHER_S)
             self._something.clear()
             try:
