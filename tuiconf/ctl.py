@@ -62,7 +62,9 @@ def run_ctl(args: argparse.Namespace) -> int:
         TuiconfError: the engine did not do it.
     """
     if args.schema:
-        print_to(sys.stdout, json.dumps(schema.json_schema(), indent=2) + "\n")
+        from tuiconf.control.json_schema import json_schema
+
+        print_to(sys.stdout, json.dumps(json_schema(), indent=2) + "\n")
         return 0
     if args.method is None:
         raise UsageError("say what to do: tuiconf ctl METHOD KEY=VALUE …, or --schema for all there is")

@@ -20,7 +20,8 @@ from tuiconf.control import rpc, schema
 from tuiconf.control.client import MAX_ANSWER_BYTES
 from tuiconf.control.events import NAMES, AudioChanged, CallEvent, Envelope
 from tuiconf.control.history import MAX_CHAT
-from tuiconf.control.schema import METHODS, ChatLine, State, json_schema
+from tuiconf.control.json_schema import json_schema
+from tuiconf.control.schema import METHODS, ChatLine, State
 from tuiconf.identity.names import MAX_NAME_CHARACTERS
 
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())

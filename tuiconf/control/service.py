@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Literal, Protocol, cast
 
 import msgspec
@@ -16,7 +14,6 @@ from tuiconf.conference.events import (
     Caller,
     Eavesdropped,
     Event,
-    Failed,
     Joined,
     Left,
     MuteRequested,
@@ -39,12 +36,10 @@ from tuiconf.control.schema import AnyRequest, Done
 from tuiconf.control.sound import CallSound
 from tuiconf.control.statistics import Statistics
 from tuiconf.engine import Engine
+from tuiconf.engine.faults import Faults
 from tuiconf.errors import LocalProtocolError
 from tuiconf.identity.invite import format_invite
 from tuiconf.identity.link import parse_link
-
-# Different faults of our own that are told; the same bug in each request is one.
-MAX_FAULTS_TOLD: Final = 16
 
 # Levels are for eyes: 4 a second look alive, and cost an SSH session 25 kbit/s (FACTS.md).
 LEVELS_S: Final = 0.25
@@ -100,7 +95,7 @@ class CallService:
         self._undecryptable = False
         self._statistics = Statistics()
         self.front_ends = FrontEnds(self, stay_s=about.stay_s)
-        self._faults: set[str] = set()
+        self._faults = Faults(self.on_event)
         self._levels: asyncio.TimerHandle | None = None
 
     def serve(self, engine: Engine, recorder: CallRecorder, *desks: Desk, check: DeviceCheck | None = None) -> None:
@@ -198,13 +193,8 @@ class CallService:
         self._call.leave()
 
     def contain(self, fault: Exception) -> None:
-        """A request ran into a bug of ours: told once, and never with its text, which may hold a name."""
-        where = traceback.extract_tb(fault.__traceback__)[-1]
-        place = f"{type(fault).__name__}, {Path(where.filename).name}:{where.lineno}"
-        if place not in self._faults and len(self._faults) < MAX_FAULTS_TOLD:
-            self._faults.add(place)
-            message = f"a fault of this program was contained ({place}): please report it"
-            self.on_event(Failed(code="internal", message=message, fatal=False))
+        """A request ran into a bug of ours."""
+        self._faults.contain(fault)
 
     # --- requests
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-import traceback
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Final
 
 from relay_quic.wire import RelayMessage
@@ -34,6 +32,7 @@ from tuiconf.conference.membership import Instant, Membership
 from tuiconf.conference.session import LinkState, Session
 from tuiconf.conference.sound import Sound, Volume
 from tuiconf.engine.call import Call, Devices
+from tuiconf.engine.faults import Faults
 from tuiconf.engine.incoming import Incoming
 from tuiconf.engine.outgoing import Outgoing
 from tuiconf.media.levels import SILENCE_DBFS
@@ -51,9 +50,6 @@ GOOD_CONNECTION_S: Final = 2.0
 
 # How long chat may take to reach the relay before we leave without it.
 LAST_WORDS_S: Final = 1.0
-
-# Different faults of our own that are told; the same bug each tick is one.
-MAX_FAULTS_TOLD: Final = 16
 
 TICKS_PER_SECOND: Final = 50
 
@@ -94,7 +90,7 @@ class Engine:
         self._ticker = Ticker()
         self._sound_tick = 0
         self._stats_tick = self._timers_tick = 0
-        self._faults: set[str] = set()
+        self._faults = Faults(on_event)
         self._leave_by: float | None = None  # we leave once what was typed is said, and by then at the latest
         self._people: dict[int, tuple[str, str]] = {}  # by leaf: those whose sound may be heard
         self._undecryptable_before = 0
@@ -298,8 +294,8 @@ class Engine:
     def _on_message(self, message: RelayMessage) -> None:
         try:
             self._perform(self._session.receive(message, _instant()))
-        except Exception as fault:  # noqa: BLE001 - see _contain
-            self._contain(fault)
+        except Exception as fault:  # noqa: BLE001 - see Faults
+            self._faults.contain(fault)
 
     def _on_datagram(self, datagram: bytes) -> None:
         try:
@@ -307,8 +303,8 @@ class Engine:
             self._sound.receive(datagram, now=came_at)
             if self._call.eavesdropper is not None:
                 self._call.eavesdropper.hear(datagram)
-        except Exception as fault:  # noqa: BLE001 - see _contain
-            self._contain(fault)
+        except Exception as fault:  # noqa: BLE001 - see Faults
+            self._faults.contain(fault)
 
     # --- the tick
 
@@ -336,8 +332,8 @@ class Engine:
     def _do(self, step: Callable[[int, Instant], None], tick: int, at: Instant) -> None:
         try:
             step(tick, at)
-        except Exception as fault:  # noqa: BLE001 - see _contain
-            self._contain(fault)
+        except Exception as fault:  # noqa: BLE001 - see Faults
+            self._faults.contain(fault)
 
     def _receive(self, _tick: int, at: Instant) -> None:
         if self._connection is not None:
@@ -359,15 +355,6 @@ class Engine:
     def _see_to_connection(self, _tick: int, at: Instant) -> None:
         if self._connection is not None:
             self._connection.flush(at.now)
-
-    def _contain(self, fault: Exception) -> None:
-        """Where a bug of ours ends: it costs one message, or one step of a tick, is told once, and never the call."""
-        where = traceback.extract_tb(fault.__traceback__)[-1]
-        # Never the fault's own text: it may hold a name.
-        place = f"{type(fault).__name__}, {Path(where.filename).name}:{where.lineno}"
-        if place not in self._faults and len(self._faults) < MAX_FAULTS_TOLD:
-            self._faults.add(place)
-            self._fail("internal", f"a fault of this program was contained ({place}): please report it")
 
     async def _open_microphone(self) -> None:
         """Once we are in the call. Without what we were told to send there is nothing to be there for."""
