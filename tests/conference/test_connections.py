@@ -8,6 +8,7 @@ from relay_quic import wire
 from tests.conference.world import Guest, World, agree
 from tuiconf.conference.attendance import VANISH_S
 from tuiconf.conference.commits import TAKE_OVER_S
+from tuiconf.conference.entering import SOLITUDE_S
 from tuiconf.conference.events import (
     ChatReceived,
     CommitRefused,
@@ -19,7 +20,6 @@ from tuiconf.conference.events import (
     Reconnecting,
 )
 from tuiconf.conference.outbox import MAX_WAITING
-from tuiconf.conference.session import SOLITUDE_S
 from tuiconf.errors import LocalProtocolError
 
 

@@ -7,11 +7,11 @@ import pytest
 from relay_quic import wire
 from tests.conference.world import Guest, World, agree
 from tuiconf.conference.attendance import VANISH_S
+from tuiconf.conference.entering import SOLITUDE_S
 from tuiconf.conference.events import CommitRefused, EpochChanged, Failed, MuteRequested, PolicyChanged, Reconnected
 from tuiconf.conference.hosting import MUTE_REQUEST_PAUSE_S
 from tuiconf.conference.policy import RoomRules
 from tuiconf.conference.refusals import NoSuchParticipant, NotAllowed
-from tuiconf.conference.session import SOLITUDE_S
 from tuiconf.identity.keys import Identity, fingerprint
 
 

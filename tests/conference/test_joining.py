@@ -8,6 +8,7 @@ from relay_quic import wire
 from tests.conference.world import Guest, World, agree
 from tuiconf.conference import content, notes
 from tuiconf.conference.effects import Emit, InstallKeys, Send
+from tuiconf.conference.entering import SOLITUDE_S
 from tuiconf.conference.events import (
     EpochChanged,
     Failed,
@@ -15,7 +16,6 @@ from tuiconf.conference.events import (
     ParticipantJoined,
     Waiting,
 )
-from tuiconf.conference.session import SOLITUDE_S
 from tuiconf.crypto.mls import new_key_package
 from tuiconf.identity.credential import Credential, encode_credential
 from tuiconf.identity.keys import Identity, fingerprint

@@ -9,10 +9,10 @@ from tests.conference.world import Guest, World, agree
 from tuiconf.conference.acquaintances import NobodyKnown
 from tuiconf.conference.attendance import VANISH_S
 from tuiconf.conference.callers import DENIED_S, MAX_DENIED, Callers, caller_ref
+from tuiconf.conference.entering import SOLITUDE_S
 from tuiconf.conference.events import Failed, Knocked, KnockEnded, ParticipantJoined, PolicyChanged, Waiting
 from tuiconf.conference.policy import RoomRules, RulesRefused
 from tuiconf.conference.refusals import NoSuchCaller, NotAllowed, NotInCall
-from tuiconf.conference.session import SOLITUDE_S
 from tuiconf.identity.keys import Identity, fingerprint
 
 EVERYONE = RoomRules(lobby="everyone")

@@ -19,8 +19,9 @@ import pytest
 
 from tests.e2e.driving import SILENT, Machine, Terminal, Wire, bash, until
 from tests.e2e.processes import PATIENCE_S, Participant, Relay, World, of, python_module
+from tuiconf.control.json_schema import json_schema
 from tuiconf.control.rpc import MAX_LINE_BYTES
-from tuiconf.control.schema import METHODS, json_schema
+from tuiconf.control.schema import METHODS
 
 # Long enough for a machine under load to look, short enough for a test to wait.
 SHORT_STAY = "[call]\nstay_without_terminal_s = 3\n"

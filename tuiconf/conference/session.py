@@ -15,31 +15,19 @@ import msgspec
 
 from relay_quic import wire
 from tuiconf.conference import content
-from tuiconf.conference.commits import TAKE_OVER_S
 from tuiconf.conference.effects import Effect, Emit, Reconnect, Send
-from tuiconf.conference.events import Caller, LeftReason, Reconnected, Reconnecting, StatusChanged
+from tuiconf.conference.entering import Entering
+from tuiconf.conference.events import Caller, LeftReason, Reconnecting, StatusChanged
 from tuiconf.conference.following import Following
 from tuiconf.conference.hosting import Hosting
 from tuiconf.conference.membership import DEFAULT_RULES, Instant, Membership, Self
-from tuiconf.conference.place import Return
-from tuiconf.conference.policy import PolicyError, RoomRules
+from tuiconf.conference.policy import RoomRules
 from tuiconf.conference.refusals import NotAllowed
-from tuiconf.conference.roster import NotAPerson
-from tuiconf.conference.rules import CommitForbidden, check_way_back
-from tuiconf.conference.state import Call, LinkState, Phase, epoch_changed, failure
-from tuiconf.crypto.mls import MlsError
+from tuiconf.conference.state import Call, LinkState, Phase, failure
 from tuiconf.errors import LocalProtocolError
 from tuiconf.identity.link import LinkKeys
 
 __all__ = ["LinkState", "Phase", "Session"]
-
-# How long the oldest connection in a room waits to be let in before it concludes that nobody is there to do so
-# and creates the group. As long as the engine may pause before it tries again to reach a relay that was restarted.
-SOLITUDE_S: Final = 15.0
-
-# After a restart of the relay nobody commits until the others had time to come back as well, and after a false
-# alarm until they have said that they are here.
-SETTLE_S: Final = 2.0
 
 # How long one who leaves waits for the commit that removes them; then the relay's word must do.
 LEAVE_S: Final = 1.5
@@ -79,10 +67,7 @@ class Session:
         self._call = Call(me, keys, known=known, recordable=recordable)
         self._hosting = Hosting(self._call)
         self._following = Following(self._call, self._hosting)
-        self._creator = creator
-        self._hosts = creator or founder
-        self._rules = rules
-        self._lost_at: float | None = None  # `reconnecting` was told, and `reconnected` was not yet
+        self._entering = Entering(self._call, creator=creator, founder=founder, rules=rules)
 
     @property
     def phase(self) -> Phase:
@@ -135,9 +120,9 @@ class Session:
             self._call.move_link(LinkState.OFFLINE)
         if self._call.phase is Phase.LEAVING:
             return self._call.finish(LeftReason.LEFT)
-        if self._call.phase is Phase.ENDED or self._lost_at is not None:
+        if self._call.phase is Phase.ENDED or self._call.lost_at is not None:
             return []
-        self._lost_at = at.now
+        self._call.lost_at = at.now
         return [Emit(event=Reconnecting())]
 
     def receive(self, message: wire.RelayMessage, at: Instant) -> list[Effect]:
@@ -157,7 +142,7 @@ class Session:
     def _dispatch(self, message: wire.RelayMessage, at: Instant) -> list[Effect]:
         match message:
             case wire.Entered():
-                return self._entered(message, at)
+                return self._entering.entered(message, at)
             case wire.Ordered():
                 return self._following.ordered(message, at)
             case wire.Accepted():
@@ -165,7 +150,7 @@ class Session:
             case wire.Refused():
                 return self._following.refused(message, at)
             case wire.Welcome():
-                return self._welcomed(message, at)
+                return self._entering.welcomed(message, at)
             case wire.Noted():
                 return self._noted(message, at)
             case wire.Came(connection=connection):
@@ -178,6 +163,22 @@ class Session:
                 pass
         return []
 
+    def _goodbye(self, message: wire.Goodbye) -> list[Effect]:
+        if self._call.membership is None and (sentence := _FATAL_BEFORE_JOINING.get(message.reason)) is not None:
+            return [failure(message.reason.value, sentence, fatal=True), *self._call.finish(LeftReason.FAILED)]
+        if message.reason in (wire.GoodbyeCode.REPLACED, wire.GoodbyeCode.PROTOCOL):
+            self._call.place.forget_standing()
+        return [Reconnect()]
+
+    def _noted(self, message: wire.Noted, at: Instant) -> list[Effect]:
+        match self._call.reception.read(message):
+            case content.Denied(reason=reason):
+                return self._entering.denied(reason, at)
+            case content.Knock() as knock:
+                return self._call.reception.knocked(message.sender, knock, self._call.membership, at)
+            case None:
+                return []
+
     def handle_timer(self, at: Instant) -> list[Effect]:
         """Do what is due. Cheap when nothing is: call it at `next_timer`, and as often as one likes."""
         call = self._call
@@ -185,10 +186,10 @@ class Session:
             return call.finish(LeftReason.LEFT)
         if call.phase is Phase.ENDED or call.link_state is not LinkState.IN_ROOM:
             return []
-        effects = self._notice_stranding(at)
+        effects = self._entering.notice_stranding(at)
         effects += call.knock(at)
-        if (alone_until := self._solitude_due()) is not None and at.now >= alone_until:
-            effects += self._create(at)
+        if (alone_until := self._entering.solitude_due()) is not None and at.now >= alone_until:
+            effects += self._entering.create(at)
         if (presence := self._presence_due()) is not None and at.now >= presence:
             call.presences.speak(call.member, call.commits.rank(call.member), at.now)
         if (status := self._status_due()) is not None and at.now >= status:
@@ -202,7 +203,7 @@ class Session:
         call = self._call
         times = [call.leave_by]
         if call.link_state is LinkState.IN_ROOM and call.phase is not Phase.ENDED:
-            times += [call.knocking.next_at, self._solitude_due(), self._stranding_due()]
+            times += [call.knocking.next_at, self._entering.solitude_due(), self._entering.stranding_due()]
             times += [self._following.commit_due(), self._presence_due(), self._status_due()]
             times.append(call.say_after if call.may_speak and call.outbox.ready else None)
         return min((time for time in times if time is not None), default=None)
@@ -346,157 +347,3 @@ class Session:
         self._call.move(Phase.LEAVING)
         self._call.leave_by = at.now + LEAVE_S
         return self._call.propose_leaving()
-
-    # --- entering
-
-    def _entered(self, message: wire.Entered, at: Instant) -> list[Effect]:
-        self._call.move_link(LinkState.IN_ROOM)
-        how = self._call.place.entered(message)
-        self._call.attendance.entered(message.connection, message.connections)
-        # A relay that started anew gives the numbers it had given to others.
-        self._call.commits.door.keep(set() if how is Return.NEW_ROOM else self._call.attendance.connections)
-        self._call.entered_at = at.now
-        self._call.away_s = at.now - self._lost_at if self._lost_at is not None else 0.0
-        self._call.catching_up = how is Return.RESUMED
-        if self._call.membership is None:
-            return self._arrive(at)
-        return self._come_back(self._call.membership, how, at)
-
-    def _arrive(self, at: Instant) -> list[Effect]:
-        """Not a member: the room's creator makes the group, everyone else knocks."""
-        if self._creator:
-            return self._create(at)
-        if not self._call.knocking.active:
-            self._call.knocking.begin(at)
-        return [*self._call.knock(at), *self._call.caught_up(at)]
-
-    def _come_back(self, membership: Membership, how: Return, at: Instant) -> list[Effect]:
-        if how is Return.RESUMED:
-            return [*self._back_online(), *self._call.caught_up(at)]
-        self._call.commits.pending = None
-        self._call.outbox.resend()
-        if how is Return.TOO_LATE:
-            self._call.stranding.cut(room_went_on=True)
-            return self._notice_stranding(at) + self._call.knock(at)
-        if how is Return.NEW_ROOM:
-            self._call.presences.forget(membership)
-            self._call.commits.hold(at.now + SETTLE_S)
-        self._call.presences.announce(membership, at.now)
-        return [*self._back_online(), *self._call.flush(at)]
-
-    def _back_online(self) -> list[Effect]:
-        if self._lost_at is None or self._call.stranding.cut_off:
-            return []
-        self._lost_at = None
-        return [Emit(event=Reconnected(epoch=self._call.member.epoch, rejoined=False))]
-
-    def _goodbye(self, message: wire.Goodbye) -> list[Effect]:
-        if self._call.membership is None and (sentence := _FATAL_BEFORE_JOINING.get(message.reason)) is not None:
-            return [failure(message.reason.value, sentence, fatal=True), *self._call.finish(LeftReason.FAILED)]
-        if message.reason in (wire.GoodbyeCode.REPLACED, wire.GoodbyeCode.PROTOCOL):
-            self._call.place.forget_standing()
-        return [Reconnect()]
-
-    # --- knocking, and being let in
-
-    def _solitude_due(self) -> float | None:
-        """When the oldest connection in the room creates the group."""
-        if self._call.phase is not Phase.OUTSIDE or not self._call.attendance.is_oldest():
-            return None
-        return self._call.entered_at + SOLITUDE_S
-
-    def _create(self, at: Instant) -> list[Effect]:
-        """Start the group: as its creator, or because nobody is here who could let us in."""
-        return self._become_member(Membership.create(self._call.me, at, host=self._hosts, room=self._rules), at)
-
-    def _welcomed(self, message: wire.Welcome, at: Instant) -> list[Effect]:
-        self._call.place.reached(message.seq, commit=True)
-        effects: list[Effect] = []
-        if self._call.phase is Phase.OUTSIDE or (self._call.phase is Phase.MEMBER and self._wants_welcome()):
-            effects = self._try_welcome(message.data, at)
-        return [*effects, *self._call.caught_up(at)]
-
-    def _wants_welcome(self) -> bool:
-        """Whether a member has use for one. Where there is no host it may have knocked at a lobby some time ago."""
-        return self._call.knocking.active or not self._call.member.policy.hosts
-
-    def _try_welcome(self, data: bytes, at: Instant) -> list[Effect]:
-        try:
-            membership = self._call.knocking.join(data, at)
-            if self._call.membership is not None:
-                went_on = self._call.stranding.room_went_on
-                check_way_back(self._call.membership, membership, gone=self._call.is_gone, room_went_on=went_on)
-        except (MlsError, PolicyError, NotAPerson, CommitForbidden) as error:
-            self._call.knocking.spoiled(at)
-            return [failure(error.code, "a welcome was refused: it is forged, damaged, or meant for another")]
-        return self._become_member(membership, at)
-
-    def _become_member(self, membership: Membership, at: Instant) -> list[Effect]:
-        before = self._call.membership
-        new_group = before is None or before.group_id != membership.group_id
-        membership.set_status(self.status)
-        membership.meet(membership.roster.by_leaf.values(), at)
-        told: list[Effect]
-        if before is None:
-            told = [Emit(event=membership.joined_event())]
-        else:
-            membership.return_to(before)
-            told = [
-                Emit(event=epoch_changed(membership)),
-                *(Emit(event=event) for event in membership.changes_since(before, gone=self._call.is_gone)),
-                Emit(event=Reconnected(epoch=membership.epoch, rejoined=True)),
-            ]
-        if self._call.phase is Phase.OUTSIDE:
-            self._call.move(Phase.MEMBER)
-        self._call.membership = membership
-        self._lost_at = None
-        self._call.knocking.stop()
-        self._call.stranding.keeping_up()
-        self._call.commits.door.withdraw(membership.roster.keys)
-        self._call.commits.hold(at.now + TAKE_OVER_S if len(membership.roster.by_leaf) > 1 else at.now)
-        self._call.commits.epoch_began(membership)
-        self._call.presences.entered(membership, at.now)
-        self._call.statuses.entered(at.now)
-        keys = membership.install_keys(removal=before is not None, new_group=new_group)
-        return [keys, *told, *self._call.flush(at)]
-
-    # --- notes
-
-    def _noted(self, message: wire.Noted, at: Instant) -> list[Effect]:
-        match self._call.reception.read(message):
-            case content.Denied(reason=reason):
-                return self._denied(reason, at)
-            case content.Knock() as knock:
-                return self._call.reception.knocked(message.sender, knock, self._call.membership, at)
-            case None:
-                return []
-
-    def _denied(self, reason: str, at: Instant) -> list[Effect]:
-        """A note says that we are not let in. Whoever has the link can write one, so we go on waiting."""
-        if not self._call.knocking.active or self._call.knocking.refused:
-            return []
-        self._call.knocking.deny(at.now)
-        if reason == content.NOT_WANTED:
-            return [failure("denied", "someone in the call does not want to let you in; still waiting")]
-        return [failure("denied", "the room did not take the knock: check this machine's clock, and the version")]
-
-    # --- who is there, and whether we are
-
-    def _stranding_due(self) -> float | None:
-        if self._call.phase is not Phase.MEMBER:
-            return None
-        return self._call.stranding.due(knocking=self._call.knocking.active)
-
-    def _notice_stranding(self, at: Instant) -> list[Effect]:
-        """A commit was missed and did not come: knock, and stay the member we were until we are welcomed."""
-        due = self._stranding_due()
-        if due is None or at.now < due:
-            return []
-        if not self._call.knocking.active:
-            self._call.knocking.begin(at)
-            return []
-        self._call.knocking.stop()
-        self._call.stranding.false_alarm(at.now)
-        self._call.commits.hold(at.now + SETTLE_S)
-        self._call.presences.announce(self._call.member, at.now)  # which withdraws our knock at the others'
-        return self._call.flush(at)

@@ -62,7 +62,7 @@ _LINKS: Final[Mapping[LinkState, frozenset[LinkState]]] = {
 
 
 class Call:
-    """One participant's side of a call. Only `Session` and `Following` change it."""
+    """One participant's side of a call. Only `Session`, `Entering` and `Following` change it."""
 
     def __init__(self, me: Self, keys: LinkKeys, *, known: Callable[[str], bool], recordable: bool) -> None:
         self.me = me
@@ -74,6 +74,7 @@ class Call:
         self.place = Place()
         self.attendance = Attendance()
         self.catching_up = False  # resumed, and not all that was missed is here
+        self.lost_at: float | None = None  # `reconnecting` was told, and `reconnected` was not yet
         self.entered_at = 0.0
         self.away_s = 0.0  # how long we were without a connection the last time
         # what waits
